@@ -78,7 +78,7 @@ pub struct Item {
 /// The kinds of declaration.
 #[derive(Debug, Clone)]
 pub enum ItemKind {
-    Func(Func),
+    Func(Box<Func>),
     Struct(StructDecl),
     Enum(EnumDecl),
     Trait(TraitDecl),
@@ -212,7 +212,7 @@ pub enum TraitMember {
     /// `type Item`
     AssocType(Ident),
     /// A method; without body it is required, with body it is a default.
-    Func(Func),
+    Func(Box<Func>),
 }
 
 /// One or more stacked `@impl` clauses and what they are for.

@@ -9,7 +9,10 @@
 
 pub mod ast;
 pub mod diagnostic;
+pub mod lexer;
 pub mod span;
+pub mod token;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
+pub use lexer::{Lexed, lex};
 pub use span::{FileId, LineColumn, SourceFile, SourceMap, Span};
