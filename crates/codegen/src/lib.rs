@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Typed tree to Echo IR to LLVM IR to machine code.
+
+pub mod ir;
