@@ -1,3 +1,4 @@
 //! Typed tree to Echo IR to LLVM IR to machine code.
 
 pub mod ir;
+pub mod layout;
