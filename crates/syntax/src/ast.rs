@@ -641,6 +641,47 @@ pub enum BinaryOp {
     Rem,
 }
 
+impl UnaryOp {
+    /// How it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            UnaryOp::Neg => "-",
+            UnaryOp::Not => "!",
+            UnaryOp::Ref => "&",
+            UnaryOp::Deref => "*",
+            UnaryOp::Recv => "<-",
+            UnaryOp::Await => "await",
+            UnaryOp::Try => "try",
+        }
+    }
+}
+
+impl BinaryOp {
+    /// How it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BinaryOp::Or => "||",
+            BinaryOp::And => "&&",
+            BinaryOp::Eq => "==",
+            BinaryOp::Ne => "!=",
+            BinaryOp::Lt => "<",
+            BinaryOp::Le => "<=",
+            BinaryOp::Gt => ">",
+            BinaryOp::Ge => ">=",
+            BinaryOp::BitOr => "|",
+            BinaryOp::BitXor => "^",
+            BinaryOp::BitAnd => "&",
+            BinaryOp::Shl => "<<",
+            BinaryOp::Shr => ">>",
+            BinaryOp::Add => "+",
+            BinaryOp::Sub => "-",
+            BinaryOp::Mul => "*",
+            BinaryOp::Div => "/",
+            BinaryOp::Rem => "%",
+        }
+    }
+}
+
 /// `if c { } else if d { } else { }`
 #[derive(Debug, Clone)]
 pub struct IfExpr {

@@ -9,10 +9,14 @@
 
 pub mod ast;
 pub mod diagnostic;
+pub mod dump;
 pub mod lexer;
+pub mod parser;
 pub mod span;
 pub mod token;
 
 pub use diagnostic::{Diagnostic, Label, Severity};
+pub use dump::dump_ast;
 pub use lexer::{Lexed, lex};
+pub use parser::{Parsed, parse};
 pub use span::{FileId, LineColumn, SourceFile, SourceMap, Span};

@@ -169,9 +169,10 @@ impl Lexer<'_> {
         self.push(TokenKind::Char(c), start);
     }
 
-    /// Whether the character literal that starts here ends on its line.
+    /// Whether the character literal that starts here ends on its line, and not too far away:
+    /// looking on without end would make the lexer quadratic.
     fn char_is_closed(&self) -> bool {
-        let mut chars = self.rest().chars().skip(1);
+        let mut chars = self.rest().chars().skip(1).take(200);
         while let Some(c) = chars.next() {
             match c {
                 '\'' => return true,

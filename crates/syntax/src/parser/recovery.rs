@@ -1,0 +1,148 @@
+//! Reporting errors, and going on behind them.
+
+use super::{Parse, Parser, Recover};
+use crate::diagnostic::{Diagnostic, code};
+use crate::token::{Keyword, Punct, TokenKind};
+
+impl Parser<'_> {
+    /// Reports, unless there was an error at this token already, or the token is unreadable
+    /// (which the lexer reported).
+    pub(super) fn report(&mut self, diagnostic: Diagnostic) {
+        let is_consequence = self.last_error == Some(self.pos);
+        self.last_error = Some(self.pos);
+        if !is_consequence && *self.kind() != TokenKind::Error {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Reports and gives up on what is being parsed.
+    pub(super) fn fail<T>(&mut self, diagnostic: Diagnostic) -> Parse<T> {
+        self.report(diagnostic);
+        Err(Recover)
+    }
+
+    /// "expected …, found …" at this token.
+    pub(super) fn unexpected<T>(&mut self, expected: &str) -> Parse<T> {
+        let diagnostic = self.unexpected_here(expected);
+        self.fail(diagnostic)
+    }
+
+    pub(super) fn unexpected_here(&self, expected: &str) -> Diagnostic {
+        let message = format!("expected {expected}, found {}", self.kind());
+        Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span())
+    }
+
+    /// Skips what is left of a statement that failed: to its line end, or to the brace that
+    /// closes what is around it. What stands in brackets on the way is skipped as a whole.
+    pub(super) fn skip_stmt(&mut self) {
+        while !self.at_recovery_point() {
+            self.skip_group();
+        }
+    }
+
+    fn at_recovery_point(&self) -> bool {
+        matches!(
+            self.kind(),
+            TokenKind::Newline | TokenKind::Eof | TokenKind::Punct(Punct::Semi | Punct::RBrace)
+        )
+    }
+
+    /// Whether an element of a braced list ends here.
+    pub(super) fn at_element_end(&self) -> bool {
+        self.at_recovery_point() || self.at(Punct::Comma)
+    }
+
+    /// Skips what is left of a broken element of a braced list.
+    pub(super) fn skip_element(&mut self) {
+        while !self.at_element_end() {
+            self.skip_group();
+        }
+    }
+
+    pub(super) fn report_element_rest(&mut self, what: &str) {
+        let diagnostic = self.unexpected_here(&format!("`,` or a line end after {what}"));
+        self.report(diagnostic);
+    }
+
+    /// Skips one token, or a bracket and everything up to its partner.
+    pub(super) fn skip_group(&mut self) {
+        let partner = self.partners[self.pos];
+        if partner > self.pos && self.tokens[partner].kind != TokenKind::Eof {
+            self.pos = partner;
+        }
+        self.bump();
+    }
+
+    /// Skips the rest of a broken head, if the `{` of its body follows on the same line.
+    pub(super) fn skip_to_body(&mut self) -> Parse<()> {
+        let start = self.pos;
+        while !self.at_recovery_point() && !self.at(Punct::LBrace) {
+            self.skip_group();
+        }
+        if self.at(Punct::LBrace) {
+            return Ok(());
+        }
+        self.pos = start;
+        Err(Recover)
+    }
+
+    /// The end of a statement: a line end or `;`, or the end of what is around it.
+    pub(super) fn expect_stmt_end(&mut self) {
+        if self.at(TokenKind::Newline) || self.at(Punct::Semi) {
+            self.skip_separators();
+            return;
+        }
+        let ends_here = self.at(Punct::RBrace) || self.at(TokenKind::Eof);
+        if !ends_here && !self.at(Keyword::Case) && !self.at(Keyword::Default) {
+            self.report_stmt_rest();
+            self.skip_stmt();
+            self.skip_separators();
+        }
+    }
+
+    /// Something follows a complete statement on its line.
+    fn report_stmt_rest(&mut self) {
+        let message = format!("expected the end of the statement, found {}", self.kind());
+        let diagnostic = match self.foreign_help() {
+            Some(help) => {
+                Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span()).with_help(help)
+            }
+            None => Diagnostic::error(code::MISSING_SEPARATOR, message, self.span())
+                .with_help("put each statement on a line of its own, or `;` between them"),
+        };
+        self.report(diagnostic);
+    }
+
+    /// The file ends inside braces. The innermost open brace is rarely the one whose partner was
+    /// forgotten, as the braces behind it have shifted; a `}` that is indented less than the line
+    /// of its partner gives that one away.
+    pub(super) fn report_unclosed(&mut self, opening: usize) {
+        let culprit = self.misindented_brace().unwrap_or(opening);
+        let message = "this `{` is never closed";
+        self.report(
+            Diagnostic::error(code::UNCLOSED, message, self.tokens[culprit].span)
+                .with_label(self.span(), "the file ends here")
+                .with_help("add the missing `}`"),
+        );
+    }
+
+    fn misindented_brace(&self) -> Option<usize> {
+        let closings = self.tokens.iter().enumerate().filter(|(_, token)| {
+            token.on_new_line && token.kind == TokenKind::Punct(Punct::RBrace)
+        });
+        let mut pairs = closings.map(|(closing, _)| (self.partners[closing], closing));
+        pairs
+            .find(|&(opening, closing)| {
+                opening < closing && self.indentation(closing) < self.indentation(opening)
+            })
+            .map(|(opening, _)| opening)
+    }
+
+    /// The width of the blanks before the first token on the line of this one.
+    fn indentation(&self, token: usize) -> usize {
+        let start = self.tokens[token].span.start as usize;
+        let line_start = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line = &self.text[line_start..];
+        line.len() - line.trim_start_matches([' ', '\t']).len()
+    }
+}
