@@ -1,1 +1,41 @@
-//! Placeholder.
+//! The Echo runtime: stackful coroutines on all cores, and what they talk through.
+//!
+//! The files stack bottom-up; a lower one never calls a higher one:
+//!
+//! ```text
+//! arch        registers, stack switching, __morestack, stubs       (the only assembly)
+//! lock        spin locks for short sections
+//! stack       segments, big segments, page stacks, control blocks' memory
+//! outcome     what a runtime function tells its stub: return, yield, park, raise
+//! failure     why a coroutine failed; reports of failures
+//! coroutine   the control block, spawn, park and wake state
+//! panic       starting a panic; unwind: the stop function; position: return addresses to lines
+//! timer       deadlines
+//! scheduler   workers, queues, idling, readiness; monitor: preemption and late timers
+//! future channel select sync time     what programs use
+//! value       strings, arrays, maps and the generic walks over a TypeDesc
+//! exports     one function per row of the symbol table; stubs: their machine entry points
+//! program     running a whole program, exit codes, deadlock
+//! ```
+//!
+//! # Rules
+//! * Runtime functions run on the worker's stack, never on a coroutine's; generated code reaches them through stubs only.
+//! * A runtime function never blocks its thread and never unwinds into its caller: it returns an [`outcome::Outcome`].
+//! * Thread-locals of the scheduler are read through [`arch`] only, afresh each time: a coroutine can wake on another thread.
+//! * A lock that guards an object people wait on is released by the scheduler, after the parked coroutine's stack pointer is saved.
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("only x86-64 Linux has an `arch` module so far");
+
+pub mod arch;
+pub mod coroutine;
+pub mod exports;
+pub mod failure;
+pub mod lock;
+pub mod outcome;
+pub mod panic;
+pub mod position;
+pub mod scheduler;
+pub mod stack;
+pub mod stubs;
+pub mod timer;

@@ -1,0 +1,189 @@
+//! The coroutine control block.
+//!
+//! # Who may touch it
+//! * The fields the machine code reads (`rsp` … `result`) belong to the worker that runs the coroutine; while it is suspended, to whoever
+//!   has the right to wake it; while it is queued, to nobody.
+//! * `state` may be read by anybody (reports), everything else only by the owner of the moment. Handing over happens through the
+//!   queues (release/acquire) or through the lock of the object it waits on.
+//! * A waker exists only after the unlock hook of `park` has run, that is after `rsp` is saved.
+//!
+//! Control blocks live in slabs that are never returned to the system, so a stale pointer reads a control block, if not the right one.
+
+use crate::failure::{Failure, Origin};
+use crate::panic::Exception;
+use crate::position::str_from_raw;
+use echo_abi::layout::EntryDesc;
+use std::ffi::c_void;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Where a coroutine is in its life.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The control block is unused.
+    Free = 0,
+    /// In a queue; without a stack if it has not run yet.
+    Ready = 1,
+    Running = 2,
+    /// Parked, or about to be.
+    Suspended = 3,
+    Completed = 4,
+    Failed = 5,
+}
+
+/// What a parked coroutine is doing, for reports.
+#[repr(u8)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    None,
+    Sleep,
+    Await,
+    Send,
+    Receive,
+    Select,
+    Lock,
+    ReadLock,
+    WaitGroup,
+    Semaphore,
+    Once,
+    Scope,
+    Io,
+}
+
+/// Why, on what and where a coroutine is parked.
+#[derive(Clone, Copy, Debug)]
+pub struct WaitInfo {
+    /// The channel, future, lock; only ever compared and numbered.
+    pub object: *const c_void,
+    /// Position of the operation.
+    pub position: u32,
+    pub operation: Operation,
+}
+
+impl WaitInfo {
+    pub const NONE: WaitInfo = WaitInfo {
+        object: std::ptr::null(),
+        position: 0,
+        operation: Operation::None,
+    };
+
+    pub fn new<T>(operation: Operation, object: *const T, position: u32) -> WaitInfo {
+        WaitInfo {
+            object: object.cast(),
+            position,
+            operation,
+        }
+    }
+}
+
+/// What a waker gives to the coroutine it wakes.
+pub enum Wake {
+    /// The suspended runtime function returns this word.
+    Value(u64),
+    /// The suspended runtime function panics.
+    Raise(Box<Exception>),
+}
+
+/// How a coroutine ended.
+pub enum Ended {
+    /// The result is in the result slot.
+    Completed,
+    Failed(Failure),
+}
+
+/// Told once, on a worker's stack outside any coroutine, that a coroutine has ended.
+#[derive(Clone, Copy)]
+pub struct Completion {
+    pub data: *mut c_void,
+    pub finish: unsafe fn(*mut c_void, Ended),
+}
+
+/// Releases what guards a wait, once the coroutine is safely parked.
+pub type UnlockHook = unsafe fn(*mut c_void);
+
+/// Bytes of arguments kept in the control block.
+pub const INLINE_ARGS: usize = 64;
+
+/// See the module docs. The layout up to `result` is known to `arch`.
+#[repr(C, align(64))]
+pub struct Coroutine {
+    /// Saved stack pointer; 0 before the first run.
+    pub rsp: usize,
+    /// Lower limit of the segment in use, what `%fs:0x70` holds while it runs.
+    pub limit: usize,
+    /// Top and limit of the big segment; 0 while there is none. A page stack counts as one.
+    pub big_top: usize,
+    pub big_limit: usize,
+    /// Limit and top of the first segment; 0 for page stacks.
+    pub first_limit: usize,
+    pub first_top: usize,
+    /// What the suspended runtime function returns.
+    pub wake_value: u64,
+    /// `void code(args, result)`.
+    pub code: *const c_void,
+    pub args: *mut u8,
+    pub result: *mut u8,
+    // ---- below: not known to `arch`
+    /// Link of the injector and of free lists.
+    pub next: *mut Coroutine,
+    pub entry: *mut EntryDesc,
+    pub unlock: Option<UnlockHook>,
+    pub unlock_data: *mut c_void,
+    pub wait: WaitInfo,
+    /// The exception in flight; those it replaced hang on it.
+    pub exception: *mut Exception,
+    pub completion: Completion,
+    /// For `sync`: the locks it holds, and what releases them when it ends (null and `None` when it holds none).
+    pub held: *mut c_void,
+    pub release_held: Option<unsafe fn(*mut Coroutine)>,
+    /// Main is 0.
+    pub id: u64,
+    /// Position of the spawn.
+    pub spawned_at: u32,
+    pub state: AtomicU8,
+    /// Size class of the first segment.
+    pub class: u8,
+    /// Whether `args` is heap memory.
+    pub args_on_heap: bool,
+    pub inline_args: InlineArgs,
+}
+
+/// Room for arguments, aligned for any of them.
+#[repr(C, align(16))]
+pub struct InlineArgs(pub [u8; INLINE_ARGS]);
+
+const _: () = assert!(size_of::<Coroutine>() == 256);
+
+impl Coroutine {
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Acquire) {
+            0 => State::Free,
+            1 => State::Ready,
+            2 => State::Running,
+            3 => State::Suspended,
+            4 => State::Completed,
+            _ => State::Failed,
+        }
+    }
+
+    pub fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// Name of the entry function.
+    pub fn name(&self) -> &'static str {
+        if self.entry.is_null() {
+            return "?";
+        }
+        // SAFETY: entry descriptors live as long as the module.
+        unsafe { str_from_raw((*self.entry).name, (*self.entry).name_len as usize) }
+    }
+
+    pub fn origin(&self) -> Origin {
+        Origin {
+            coroutine: self.id,
+            name: self.name().to_owned(),
+            spawned_at: self.spawned_at,
+        }
+    }
+}

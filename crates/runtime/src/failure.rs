@@ -1,0 +1,213 @@
+//! Why a coroutine failed, and how that is told to people.
+//!
+//! A [`Failure`] is immutable and shared by reference count: the failed future, everybody who awaited it and the chain of failures it
+//! caused hold it. It is *observed* once somebody awaited it. An unobserved failure is reported on stderr exactly once: when its future goes away
+//! or at the end of the program, whichever comes first.
+
+use crate::position::{self, Site};
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What kind of end it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// `panic`, a failed check, a stack overflow, a Rust panic.
+    Panic,
+    /// Cancelled or timed out; never reported.
+    Cancelled,
+    /// `promise.reject`.
+    Rejected,
+}
+
+/// Which coroutine failed, and where it came from.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// Main is 0.
+    pub coroutine: u64,
+    /// Name of its entry function.
+    pub name: String,
+    /// Where it was spawned.
+    pub spawned_at: u32,
+}
+
+/// A shared, immutable description of a failure.
+#[derive(Clone, Debug)]
+pub struct Failure(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: FailureKind,
+    message: String,
+    position: u32,
+    origin: Option<Origin>,
+    /// Return addresses, innermost first.
+    trace: Vec<usize>,
+    cause: Option<Failure>,
+    observed: AtomicBool,
+}
+
+impl Failure {
+    /// The failure of a coroutine.
+    pub fn of_coroutine(
+        kind: FailureKind,
+        message: String,
+        position: u32,
+        origin: Origin,
+        trace: Vec<usize>,
+        cause: Option<Failure>,
+    ) -> Failure {
+        Failure(Arc::new(Inner {
+            kind,
+            message,
+            position,
+            origin: Some(origin),
+            trace,
+            cause,
+            observed: AtomicBool::new(false),
+        }))
+    }
+
+    /// A failure that no coroutine had: `promise.reject(message)`.
+    pub fn rejection(message: String, position: u32) -> Failure {
+        Failure(Arc::new(Inner {
+            kind: FailureKind::Rejected,
+            message,
+            position,
+            origin: None,
+            trace: Vec::new(),
+            cause: None,
+            observed: AtomicBool::new(false),
+        }))
+    }
+
+    pub fn kind(&self) -> FailureKind {
+        self.0.kind
+    }
+
+    /// The bare message.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// Position of the panic (an index into the module's table, 0: unknown).
+    pub fn position(&self) -> u32 {
+        self.0.position
+    }
+
+    /// The failure that was raised again by an `await`, if that is how this one came about.
+    pub fn cause(&self) -> Option<&Failure> {
+        self.0.cause.as_ref()
+    }
+
+    /// Somebody awaited it (or took its message): it needs no report. True for the first.
+    pub fn observe(&self) -> bool {
+        !self.0.observed.swap(true, Ordering::AcqRel)
+    }
+
+    pub fn is_observed(&self) -> bool {
+        self.0.observed.load(Ordering::Acquire)
+    }
+
+    /// Called when the failed future goes away: reports the failure unless somebody saw it.
+    pub fn report_if_unobserved(&self) {
+        if self.observe() && self.0.kind != FailureKind::Cancelled {
+            REPORTED.store(true, Ordering::Release);
+            write_stderr(&self.report());
+        }
+    }
+
+    /// Remembers an unobserved failure, so that it is reported at the end of the program at the latest. For rejected futures.
+    pub fn watch(&self) {
+        let mut watched = WATCHED
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        if watched.len() == watched.capacity() {
+            watched.retain(|failure| !failure.is_observed());
+        }
+        watched.push(self.clone());
+    }
+
+    /// The whole report, ending in a newline.
+    pub fn report(&self) -> String {
+        let mut text = String::new();
+        self.describe(&mut text, "");
+        text
+    }
+
+    fn describe(&self, text: &mut String, prefix: &str) {
+        let inner = &*self.0;
+        let site = self.site();
+        let _ = write!(text, "{prefix}{}", self.title());
+        if let Some(site) = &site {
+            let _ = write!(text, " at {}:{}", site.file, site.line);
+        }
+        let _ = writeln!(text, ": {}", inner.message);
+        for site in inner
+            .trace
+            .iter()
+            .filter_map(|&address| position::of_address(address))
+        {
+            let _ = writeln!(text, "  at {} ({}:{})", site.function, site.file, site.line);
+        }
+        if let Some(spawn) = inner
+            .origin
+            .as_ref()
+            .and_then(|origin| position::site(origin.spawned_at))
+        {
+            let _ = writeln!(
+                text,
+                "  spawned at {}:{} by {}",
+                spawn.file, spawn.line, spawn.function
+            );
+        }
+        if let Some(cause) = &inner.cause {
+            cause.describe(text, "caused by ");
+        }
+    }
+
+    /// Where it happened: the position given, else the innermost frame that is known.
+    fn site(&self) -> Option<Site> {
+        position::site(self.0.position).or_else(|| {
+            self.0
+                .trace
+                .iter()
+                .find_map(|&address| position::of_address(address))
+        })
+    }
+
+    fn title(&self) -> String {
+        match (&self.0.origin, self.0.kind) {
+            (None, _) => "rejected promise".into(),
+            (Some(Origin { coroutine: 0, .. }), _) => "panic in main".into(),
+            (Some(origin), _) => {
+                format!("panic in coroutine {} ({})", origin.coroutine, origin.name)
+            }
+        }
+    }
+}
+
+/// Failures that may still have to be reported at the end of the program.
+static WATCHED: Mutex<Vec<Failure>> = Mutex::new(Vec::new());
+/// Whether any failure was reported because nobody observed it.
+static REPORTED: AtomicBool = AtomicBool::new(false);
+
+/// Reports what nobody observed; true if anything was ever reported this way. The state is fresh afterwards.
+pub fn report_unobserved() -> bool {
+    let watched = std::mem::take(
+        &mut *WATCHED
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()),
+    );
+    for failure in watched {
+        failure.report_if_unobserved();
+    }
+    REPORTED.swap(false, Ordering::AcqRel)
+}
+
+/// One atomic write to standard error.
+pub fn write_stderr(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,101 @@
+//! From position indexes and return addresses to functions and lines.
+//!
+//! The tables belong to the running module ([`ModuleInfo`]), which is attached once at start and lives as long as the process.
+
+use echo_abi::layout::{LineTable, ModuleInfo, Text};
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+static MODULE: AtomicPtr<ModuleInfo> = AtomicPtr::new(std::ptr::null_mut());
+
+/// A place in the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Site {
+    pub function: &'static str,
+    pub file: &'static str,
+    pub line: u32,
+}
+
+/// Makes `module` the one that positions refer to; null for none.
+///
+/// # Safety
+/// The module and its tables stay valid until another one is attached.
+pub unsafe fn attach(module: *const ModuleInfo) {
+    MODULE.store(module.cast_mut(), Ordering::Release);
+}
+
+/// The place behind a position index; `None` when unknown.
+pub fn site(position: u32) -> Option<Site> {
+    let module = module()?;
+    if position == 0 || position >= module.position_count {
+        return None;
+    }
+    // SAFETY: the index is in range of the attached table.
+    let position = unsafe { &*module.positions.add(position as usize) };
+    Some(Site {
+        function: function(module, position.function),
+        file: file(module, position.file),
+        line: position.line,
+    })
+}
+
+/// The place of the call that returns to `address`; `None` outside the program's own code.
+pub fn of_address(address: usize) -> Option<Site> {
+    let module = module()?;
+    // SAFETY: a non-null table is valid while the module is attached.
+    let table: &LineTable = unsafe { module.lines.as_ref()? };
+    let offset = address.checked_sub(1)?.checked_sub(table.base as usize)?;
+    if offset as u64 >= table.code_size || table.count == 0 {
+        return None;
+    }
+    // SAFETY: `rows` has `count` rows.
+    let rows = unsafe { std::slice::from_raw_parts(table.rows, table.count as usize) };
+    let index = rows
+        .partition_point(|row| row.offset as usize <= offset)
+        .checked_sub(1)?;
+    let row = &rows[index];
+    (row.line != 0).then(|| Site {
+        function: function(module, row.function),
+        file: file(module, row.file),
+        line: row.line,
+    })
+}
+
+fn module() -> Option<&'static ModuleInfo> {
+    // SAFETY: `attach` promises validity.
+    unsafe { MODULE.load(Ordering::Acquire).as_ref() }
+}
+
+fn function(module: &ModuleInfo, index: u32) -> &'static str {
+    if index < module.function_count {
+        // SAFETY: the index is in range.
+        unsafe { text(module.functions.add(index as usize)) }
+    } else {
+        "?"
+    }
+}
+
+fn file(module: &ModuleInfo, index: u32) -> &'static str {
+    if index < module.file_count {
+        // SAFETY: the index is in range.
+        unsafe { text(module.files.add(index as usize)) }
+    } else {
+        "?"
+    }
+}
+
+/// # Safety
+/// `text` points to a valid constant of the module.
+unsafe fn text(text: *const Text) -> &'static str {
+    // SAFETY: promised by the caller.
+    unsafe { str_from_raw((*text).bytes, (*text).len as usize) }
+}
+
+/// # Safety
+/// `bytes` points to `len` bytes that live for ever; they are checked to be UTF-8.
+pub unsafe fn str_from_raw(bytes: *const u8, len: usize) -> &'static str {
+    if bytes.is_null() || len == 0 {
+        return "";
+    }
+    // SAFETY: promised by the caller.
+    std::str::from_utf8(unsafe { std::slice::from_raw_parts(bytes, len) }).unwrap_or("?")
+}

@@ -1,0 +1,1 @@
+//! Memory for stacks and control blocks.
