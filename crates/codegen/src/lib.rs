@@ -1,4 +1,5 @@
 //! Typed tree to Echo IR to LLVM IR to machine code.
 
+pub mod emit;
 pub mod ir;
 pub mod layout;

@@ -1,4 +1,5 @@
 //! Names, types and match checks: syntax tree in, typed tree and diagnostics out.
 
+pub mod display;
 pub mod typed;
 pub mod types;

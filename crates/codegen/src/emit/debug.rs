@@ -1,0 +1,86 @@
+//! Debug metadata: line tables, from which the side table of positions is made.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use echo_syntax::span::{FileId, Span};
+
+use super::{Emitter, text};
+
+/// Metadata nodes so far. Numbers below [`FIRST`] are fixed nodes.
+#[derive(Default)]
+pub struct Debug {
+    nodes: String,
+    count: usize,
+    files: HashMap<FileId, usize>,
+    locations: HashMap<(u32, u32, usize), usize>,
+}
+
+/// Flags, unit and the shared subroutine type come first.
+const FIRST: usize = 4;
+const UNIT: usize = 2;
+const ROUTINE_TYPE: usize = 3;
+
+impl Debug {
+    fn node(&mut self, body: &str) -> usize {
+        let number = FIRST + self.count;
+        self.count += 1;
+        writeln!(self.nodes, "!{number} = {body}").expect("writing to a string cannot fail");
+        number
+    }
+}
+
+impl Emitter<'_> {
+    /// The number of the function's DISubprogram.
+    pub fn subprogram(&mut self, name: &str, linkage: &str, span: Span) -> usize {
+        let file = self.debug_file(span.file);
+        let (line, _) = self.line_column(span);
+        self.debug.node(&format!(
+            "distinct !DISubprogram(name: \"{}\", linkageName: \"{}\", scope: !{file}, file: !{file}, line: {line}, type: !{ROUTINE_TYPE}, scopeLine: {line}, spFlags: DISPFlagDefinition, unit: !{UNIT})",
+            text::escape(name.as_bytes()),
+            text::escape(linkage.as_bytes()),
+        ))
+    }
+
+    /// The number of the DILocation of that position.
+    pub fn location(&mut self, span: Span, subprogram: usize) -> usize {
+        let (line, column) = self.line_column(span);
+        let key = (line, column, subprogram);
+        if let Some(&number) = self.debug.locations.get(&key) {
+            return number;
+        }
+        let number = self.debug.node(&format!(
+            "!DILocation(line: {line}, column: {column}, scope: !{subprogram})"
+        ));
+        self.debug.locations.insert(key, number);
+        number
+    }
+
+    fn debug_file(&mut self, file: FileId) -> usize {
+        if let Some(&number) = self.debug.files.get(&file) {
+            return number;
+        }
+        let name = text::escape(self.sources.file(file).name().as_bytes());
+        let number = self
+            .debug
+            .node(&format!("!DIFile(filename: \"{name}\", directory: \"\")"));
+        self.debug.files.insert(file, number);
+        number
+    }
+
+    /// All metadata; the last part of the module.
+    pub fn debug_metadata(&mut self, main_file: FileId) -> String {
+        let file = self.debug_file(main_file);
+        format!(
+            "
+!llvm.dbg.cu = !{{!{UNIT}}}
+!llvm.module.flags = !{{!0, !1}}
+!0 = !{{i32 2, !\"Debug Info Version\", i32 3}}
+!1 = !{{i32 7, !\"Dwarf Version\", i32 4}}
+!{UNIT} = distinct !DICompileUnit(language: DW_LANG_C, file: !{file}, producer: \"eo\", isOptimized: true, runtimeVersion: 0, emissionKind: LineTablesOnly)
+!{ROUTINE_TYPE} = !DISubroutineType(types: !{{}})
+{}",
+            self.debug.nodes
+        )
+    }
+}

@@ -1,0 +1,476 @@
+//! One function: its frame, its blocks, its landing pads.
+
+use std::fmt::Write as _;
+
+use echo_sema::types::{Ty, TyKind};
+use echo_syntax::span::Span;
+
+use super::types::Helper;
+use super::{Emitter, text};
+use crate::ir::{Const, Function, FunctionKind, Instr, Op, Operand, Terminator, Var};
+use crate::layout;
+
+/// A function being printed.
+pub struct Body<'e, 'a> {
+    pub emitter: &'e mut Emitter<'a>,
+    pub function: &'a Function,
+    /// Index into the module's table of function names.
+    index: u32,
+    /// The entry block's allocas.
+    allocas: String,
+    out: String,
+    temps: usize,
+    labels: usize,
+    subprogram: usize,
+    /// Of the instruction being printed.
+    span: Span,
+    /// `, !dbg !N`
+    dbg: String,
+    /// What to drop if the instruction being printed unwinds.
+    pub unwind: Vec<Var>,
+    /// Landing pads: what they drop; the label is the position.
+    pads: Vec<Vec<Var>>,
+    commented_line: u32,
+}
+
+/// The text of a function's definition.
+pub fn emit<'a>(emitter: &mut Emitter<'a>, function: &'a Function, index: u32) -> String {
+    let symbol = text::function_symbol(&function.symbol);
+    let subprogram = emitter.subprogram(
+        &function.name,
+        &format!("eo.{}", function.symbol),
+        function.span,
+    );
+    let mut body = Body {
+        emitter,
+        function,
+        index,
+        allocas: String::new(),
+        out: String::new(),
+        temps: 0,
+        labels: 0,
+        subprogram,
+        span: function.span,
+        dbg: String::new(),
+        unwind: Vec::new(),
+        pads: Vec::new(),
+        commented_line: 0,
+    };
+    body.at(function.span);
+    body.frame();
+    for number in 0..function.blocks.len() {
+        body.block(number);
+    }
+    body.landing_pads();
+    let signature = body.signature();
+    let personality = if body.pads.is_empty() {
+        ""
+    } else {
+        " personality ptr @__gcc_personality_v0"
+    };
+    format!(
+        "\ndefine internal {} {symbol}({}) #0{personality} !dbg !{subprogram} {{\nentry:\n{}{}}}\n",
+        signature.0, signature.1, body.allocas, body.out
+    )
+}
+
+impl<'a> Body<'_, 'a> {
+    // ------------------------------------------------------------ the frame
+
+    /// Result and parameters.
+    fn signature(&self) -> (String, String) {
+        if self.function.kind == FunctionKind::Entry {
+            return ("void".to_string(), "ptr %args, ptr %result".to_string());
+        }
+        let mut params: Vec<String> = Vec::new();
+        if self.function.kind == FunctionKind::Closure {
+            params.push("ptr %self".to_string());
+        }
+        for (number, var) in self.params().iter().enumerate() {
+            params.push(format!("{} %p{number}", self.emitter.ty(var.ty)));
+        }
+        (
+            self.emitter.result_ty(self.function.result),
+            params.join(", "),
+        )
+    }
+
+    fn params(&self) -> &'a [crate::ir::VarInfo] {
+        &self.function.vars[..self.function.parameter_count]
+    }
+
+    /// A slot for every variable; the parameters in theirs.
+    fn frame(&mut self) {
+        for (number, var) in self.function.vars.iter().enumerate() {
+            let name = var
+                .name
+                .as_deref()
+                .map_or(String::new(), |name| format!(" ; {}", text::comment(name)));
+            let ty = self.emitter.ty(var.ty);
+            writeln!(self.allocas, "  %v{number} = alloca {ty}{name}")
+                .expect("writing to a string cannot fail");
+        }
+        if self.function.defers {
+            self.allocas.push_str("  %defers = alloca ptr\n");
+            self.line("store ptr null, ptr %defers");
+        }
+        let params = self.params();
+        if self.function.kind == FunctionKind::Entry {
+            let types: Vec<Ty> = params.iter().map(|var| var.ty).collect();
+            let tuple = self.emitter.struct_of(&types);
+            for (number, &ty) in types.iter().enumerate() {
+                let place = self.temp(&format!(
+                    "getelementptr {tuple}, ptr %args, i32 0, i32 {number}"
+                ));
+                let llvm = self.emitter.ty(ty);
+                let value = self.temp(&format!("load {llvm}, ptr {place}"));
+                self.line(&format!("store {llvm} {value}, ptr %v{number}"));
+            }
+        } else {
+            for (number, var) in params.iter().enumerate() {
+                let llvm = self.emitter.ty(var.ty);
+                self.line(&format!("store {llvm} %p{number}, ptr %v{number}"));
+            }
+        }
+        self.line("br label %b0");
+    }
+
+    /// A slot in the entry block for a temporary that needs an address.
+    pub fn slot(&mut self, llvm: &str) -> String {
+        self.temps += 1;
+        let name = format!("%s{}", self.temps);
+        writeln!(self.allocas, "  {name} = alloca {llvm}, align 8")
+            .expect("writing to a string cannot fail");
+        name
+    }
+
+    // ------------------------------------------------------------ lines, temporaries, labels
+
+    /// One instruction without a result.
+    pub fn line(&mut self, instruction: &str) {
+        writeln!(self.out, "  {instruction}{}", self.dbg).expect("writing to a string cannot fail");
+    }
+
+    /// One instruction with a result; its name.
+    pub fn temp(&mut self, instruction: &str) -> String {
+        self.temps += 1;
+        let name = format!("%t{}", self.temps);
+        writeln!(self.out, "  {name} = {instruction}{}", self.dbg)
+            .expect("writing to a string cannot fail");
+        name
+    }
+
+    /// A label that nothing uses yet.
+    pub fn label(&mut self, stem: &str) -> String {
+        self.labels += 1;
+        format!("{stem}.{}", self.labels)
+    }
+
+    /// Starts a block.
+    pub fn start(&mut self, label: &str) {
+        writeln!(self.out, "{label}:").expect("writing to a string cannot fail");
+    }
+
+    fn at(&mut self, span: Span) {
+        self.span = span;
+        let location = self.emitter.location(span, self.subprogram);
+        self.dbg = format!(", !dbg !{location}");
+    }
+
+    /// Index of the current instruction's position.
+    pub fn position(&mut self) -> usize {
+        self.emitter.position(self.span, self.index)
+    }
+
+    /// Runs `f` with the position of another span.
+    pub fn position_of(&mut self, span: Span) -> usize {
+        self.emitter.position(span, self.index)
+    }
+
+    fn comment(&mut self) {
+        let (line, _) = self.emitter.line_column(self.span);
+        if !self.emitter.options.comments || line == self.commented_line {
+            return;
+        }
+        self.commented_line = line;
+        let file = self.emitter.sources.file(self.span.file);
+        let source = file.text().lines().nth(line as usize - 1).unwrap_or("");
+        writeln!(
+            self.out,
+            "  ; {}:{line}: {}",
+            text::comment(file.name()),
+            text::comment(source)
+        )
+        .expect("writing to a string cannot fail");
+    }
+
+    // ------------------------------------------------------------ variables and operands
+
+    pub fn var_ty(&self, var: Var) -> Ty {
+        self.function.vars[var.0 as usize].ty
+    }
+
+    pub fn operand_ty(&self, operand: &Operand) -> Ty {
+        match operand {
+            Operand::Var(var) => self.var_ty(*var),
+            Operand::Const(constant) => match constant {
+                Const::Int(_, ty)
+                | Const::Float(_, ty)
+                | Const::Zero(ty)
+                | Const::Closure(_, ty) => *ty,
+                Const::Bool(_) => Ty::BOOL,
+                Const::Char(_) => Ty::CHAR,
+                Const::Str(_) => Ty::STRING,
+                Const::Unit => Ty::VOID,
+            },
+        }
+    }
+
+    /// The operand's value, without its type.
+    pub fn value(&mut self, operand: &Operand) -> String {
+        match operand {
+            Operand::Var(var) => {
+                let llvm = self.emitter.ty(self.var_ty(*var));
+                if llvm == "{}" {
+                    return "zeroinitializer".to_string();
+                }
+                self.temp(&format!("load {llvm}, ptr {}", slot_of(*var)))
+            }
+            Operand::Const(constant) => match constant {
+                Const::Int(value, _) => value.to_string(),
+                Const::Float(value, ty) => text::float(*value, *ty == Ty::F32),
+                Const::Bool(value) => value.to_string(),
+                Const::Char(value) => (*value as u32).to_string(),
+                Const::Str(value) => self.emitter.string_constant(value),
+                Const::Unit => "zeroinitializer".to_string(),
+                Const::Zero(ty) => self.emitter.zero_constant(*ty),
+                Const::Closure(function, _) => self.emitter.closure(*function),
+            },
+        }
+    }
+
+    /// The operand as `type value`.
+    pub fn typed(&mut self, operand: &Operand) -> String {
+        let ty = self.operand_ty(operand);
+        let llvm = self.emitter.ty(ty);
+        let value = self.value(operand);
+        format!("{llvm} {value}")
+    }
+
+    /// The variable takes a value (without counting).
+    pub fn assign(&mut self, var: Var, value: &str) {
+        let llvm = self.emitter.ty(self.var_ty(var));
+        if llvm != "{}" {
+            self.line(&format!("store {llvm} {value}, ptr {}", slot_of(var)));
+        }
+    }
+
+    // ------------------------------------------------------------ calls
+
+    /// A call that may unwind: an `invoke` where something is to be dropped. The name of the result, empty for `void`.
+    pub fn call(&mut self, result: &str, callee: &str, args: &str) -> String {
+        let pad = self.pad();
+        let (verb, after) = match &pad {
+            None => ("call", None),
+            Some(_) => ("invoke", Some(self.label("after"))),
+        };
+        let mut text = format!("{verb} {result} {callee}({args})");
+        if let (Some(pad), Some(after)) = (&pad, &after) {
+            write!(text, " to label %{after} unwind label %{pad}")
+                .expect("writing to a string cannot fail");
+        }
+        let name = if result == "void" {
+            self.line(&text);
+            String::new()
+        } else {
+            self.temp(&text)
+        };
+        if let Some(after) = after {
+            self.start(&after);
+        }
+        name
+    }
+
+    /// Calls something that panics and never returns; ends the block.
+    pub fn call_never(&mut self, name: &'static str, args: &str) {
+        self.emitter.runtime.insert(name);
+        self.call("void", &format!("@{name}"), args);
+        self.line("unreachable");
+    }
+
+    /// A runtime function that does not unwind.
+    pub fn call_plain(&mut self, name: &'static str, args: &str) {
+        self.emitter.runtime.insert(name);
+        self.line(&format!("call void @{name}({args})"));
+    }
+
+    /// The label of the landing pad for the current unwind list; none where there is nothing to do.
+    fn pad(&mut self) -> Option<String> {
+        if self.unwind.is_empty() && !self.function.defers {
+            return None;
+        }
+        let unwind = &self.unwind;
+        let number = self
+            .pads
+            .iter()
+            .position(|pad| pad == unwind)
+            .unwrap_or_else(|| {
+                self.pads.push(unwind.clone());
+                self.pads.len() - 1
+            });
+        Some(format!("pad.{number}"))
+    }
+
+    fn landing_pads(&mut self) {
+        self.at(self.function.span);
+        for number in 0..self.pads.len() {
+            let vars = std::mem::take(&mut self.pads[number]);
+            self.start(&format!("pad.{number}"));
+            self.line(&format!("%e{number} = landingpad {{ ptr, i32 }} cleanup"));
+            if self.function.defers {
+                let list = "@echo.run_defers(ptr %defers)";
+                if vars.is_empty() {
+                    self.line(&format!("call void {list}"));
+                } else {
+                    self.line(&format!("invoke void {list} to label %pad.{number}.done unwind label %pad.{number}.again"));
+                    self.start(&format!("pad.{number}.again"));
+                    self.line(&format!("%f{number} = landingpad {{ ptr, i32 }} cleanup"));
+                    self.drop_all(&vars);
+                    self.line(&format!("resume {{ ptr, i32 }} %f{number}"));
+                    self.start(&format!("pad.{number}.done"));
+                }
+            }
+            self.drop_all(&vars);
+            self.line(&format!("resume {{ ptr, i32 }} %e{number}"));
+        }
+    }
+
+    /// Cold: by calls of the runtime.
+    fn drop_all(&mut self, vars: &[Var]) {
+        for &var in vars {
+            let ty = self.var_ty(var);
+            let desc = self.emitter.desc(ty);
+            let slot = slot_of(var);
+            if layout::is_block(self.emitter.program, ty) {
+                let block = self.temp(&format!("load ptr, ptr {slot}"));
+                self.call_plain("echo_release", &format!("ptr {block}, ptr {desc}"));
+            } else {
+                self.call_plain("echo_drop", &format!("ptr {slot}, ptr {desc}"));
+            }
+        }
+    }
+
+    // ------------------------------------------------------------ counting
+
+    /// One more owner of what is at the address.
+    pub fn dup_at(&mut self, address: &str, ty: Ty) {
+        self.help(Helper::Dup, address, ty);
+    }
+
+    /// Gives up what is at the address.
+    pub fn drop_at(&mut self, address: &str, ty: Ty) {
+        self.help(Helper::Drop, address, ty);
+    }
+
+    fn help(&mut self, helper: Helper, address: &str, ty: Ty) {
+        if layout::is_managed(self.emitter.program, ty) {
+            let callee = self.emitter.helper(helper, ty);
+            self.line(&format!("call void {callee}(ptr {address})"));
+        }
+    }
+
+    // ------------------------------------------------------------ blocks
+
+    fn block(&mut self, number: usize) {
+        self.start(&format!("b{number}"));
+        let block = &self.function.blocks[number];
+        for instr in &block.instrs {
+            self.instr(instr);
+        }
+        self.unwind.clear();
+        match &block.terminator {
+            None | Some(Terminator::Unreachable) => self.line("unreachable"),
+            Some(terminator) => self.terminator(terminator),
+        }
+    }
+
+    fn instr(&mut self, instr: &Instr) {
+        self.at(instr.span);
+        if !matches!(
+            instr.op,
+            Op::Dup(_) | Op::Drop(_) | Op::Define(_) | Op::Forget(_)
+        ) {
+            self.comment();
+        }
+        self.unwind.clone_from(&instr.unwind);
+        self.op(&instr.op, instr);
+    }
+
+    fn terminator(&mut self, terminator: &Terminator) {
+        match terminator {
+            Terminator::Jump(target) => self.line(&format!("br label %b{}", target.0)),
+            Terminator::Branch {
+                condition,
+                then,
+                otherwise,
+            } => {
+                let condition = self.value(condition);
+                self.line(&format!(
+                    "br i1 {condition}, label %b{}, label %b{}",
+                    then.0, otherwise.0
+                ));
+            }
+            Terminator::Switch {
+                value,
+                ty,
+                cases,
+                otherwise,
+            } => {
+                let llvm = self.emitter.ty(*ty);
+                let value = self.value(value);
+                let cases: Vec<String> = cases
+                    .iter()
+                    .map(|(constant, target)| format!("{llvm} {constant}, label %b{}", target.0))
+                    .collect();
+                self.line(&format!(
+                    "switch {llvm} {value}, label %b{} [ {} ]",
+                    otherwise.0,
+                    cases.join(" ")
+                ));
+            }
+            Terminator::Return(value) => self.ret(value.as_ref()),
+            Terminator::Unreachable => self.line("unreachable"),
+        }
+    }
+
+    fn ret(&mut self, value: Option<&Operand>) {
+        let void = self.emitter.result_ty(self.function.result) == "void";
+        let value = match value {
+            Some(value) if !void => Some(self.typed(value)),
+            _ => None,
+        };
+        match value {
+            Some(value) if self.function.kind == FunctionKind::Entry => {
+                self.line(&format!("store {value}, ptr %result"));
+                self.line("ret void");
+            }
+            Some(value) => self.line(&format!("ret {value}")),
+            None => self.line("ret void"),
+        }
+    }
+}
+
+/// The name of the variable's slot.
+pub fn slot_of(var: Var) -> String {
+    format!("%v{}", var.0)
+}
+
+impl Emitter<'_> {
+    /// The result type of a function: no bytes are no result.
+    pub fn result_ty(&self, ty: Ty) -> String {
+        match self.program.types.kind(ty) {
+            TyKind::Void | TyKind::Never | TyKind::Error => "void".to_string(),
+            _ => self.ty(ty),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Places: from a variable through fields, payloads, indexes and keys to an address.
+
+use echo_sema::types::{Ty, TyKind};
+
+use super::function::{Body, slot_of};
+use crate::ir::{Operand, Place, Step};
+
+/// Offset of an array's elements and of the length field behind the header.
+const ARRAY_DATA: usize = echo_abi::layout::ARRAY_DATA_OFFSET;
+const LEN_OFFSET: usize = 8;
+
+impl Body<'_, '_> {
+    /// The address for reading. Nothing is made unique; a missing key reads from the constant zero value.
+    pub fn address(&mut self, place: &Place) -> String {
+        self.walk(place, false)
+    }
+
+    /// The address for changing what is there: every block on the way is made the only owner's.
+    pub fn address_mut(&mut self, place: &Place) -> String {
+        self.walk(place, true)
+    }
+
+    fn walk(&mut self, place: &Place, mutable: bool) -> String {
+        let root_ty = self.var_ty(place.root);
+        let (mut address, mut ty) = match self.emitter.program.types.kind(root_ty) {
+            // An empty path to the place's own reference type is the variable itself.
+            TyKind::Ref(target) if !(place.path.is_empty() && place.ty == root_ty) => {
+                let target = *target;
+                let slot = slot_of(place.root);
+                (self.temp(&format!("load ptr, ptr {slot}")), target)
+            }
+            _ => (slot_of(place.root), root_ty),
+        };
+        for step in &place.path {
+            (address, ty) = self.step(&address, ty, step, mutable);
+        }
+        address
+    }
+
+    fn step(&mut self, address: &str, ty: Ty, step: &Step, mutable: bool) -> (String, Ty) {
+        match step {
+            Step::Field(index) => self.member(address, ty, *index, *index),
+            Step::Payload(index) => {
+                let index = match self.emitter.program.types.kind(ty) {
+                    TyKind::Option(_) => 0,
+                    _ => *index,
+                };
+                self.member(address, ty, index, index + 1)
+            }
+            Step::Index { index, checked } => self.element(address, ty, index, *checked, mutable),
+            Step::Key(key) => self.entry(address, ty, key, mutable),
+        }
+    }
+
+    /// `part` counts the members, `field` the LLVM struct's elements.
+    fn member(&mut self, address: &str, ty: Ty, part: usize, field: usize) -> (String, Ty) {
+        let llvm = self.emitter.ty(ty);
+        let parts = crate::layout::parts(self.emitter.program, ty);
+        let address = self.temp(&format!(
+            "getelementptr inbounds {llvm}, ptr {address}, i32 0, i32 {field}"
+        ));
+        (address, parts[part])
+    }
+
+    fn element(
+        &mut self,
+        address: &str,
+        ty: Ty,
+        index: &Operand,
+        checked: bool,
+        mutable: bool,
+    ) -> (String, Ty) {
+        let TyKind::Array(element) = *self.emitter.program.types.kind(ty) else {
+            unreachable!("only arrays are indexed in a place");
+        };
+        let index = self.value(index);
+        let mut block = self.temp(&format!("load ptr, ptr {address}"));
+        if checked {
+            self.check_index(&block, &index);
+        }
+        if mutable {
+            block = self.unique(address, &block, element);
+        }
+        let data = self.temp(&format!(
+            "getelementptr inbounds i8, ptr {block}, i64 {ARRAY_DATA}"
+        ));
+        let llvm = self.emitter.ty(element);
+        let address = self.temp(&format!(
+            "getelementptr inbounds {llvm}, ptr {data}, i64 {index}"
+        ));
+        (address, element)
+    }
+
+    fn check_index(&mut self, block: &str, index: &str) {
+        let place = self.temp(&format!(
+            "getelementptr inbounds i8, ptr {block}, i64 {LEN_OFFSET}"
+        ));
+        let len = self.temp(&format!("load i64, ptr {place}"));
+        let outside = self.temp(&format!("icmp uge i64 {index}, {len}"));
+        let (failed, on) = (self.label("range"), self.label("in"));
+        self.line(&format!("br i1 {outside}, label %{failed}, label %{on}"));
+        self.start(&failed);
+        let position = self.position();
+        self.call_never(
+            "echo_panic_index",
+            &format!("i64 {index}, i64 {len}, i32 {position}"),
+        );
+        self.start(&on);
+    }
+
+    /// The block of the array at `address`, which has no other owner then.
+    fn unique(&mut self, address: &str, block: &str, element: Ty) -> String {
+        let count = self.temp(&format!("load i32, ptr {block}"));
+        let single = self.temp(&format!("icmp eq i32 {count}, 1"));
+        let (copy, on) = (self.label("copy"), self.label("unique"));
+        self.line(&format!("br i1 {single}, label %{on}, label %{copy}"));
+        self.start(&copy);
+        let desc = self.emitter.desc(element);
+        self.call_plain("echo_array_unique", &format!("ptr {address}, ptr {desc}"));
+        self.line(&format!("br label %{on}"));
+        self.start(&on);
+        self.temp(&format!("load ptr, ptr {address}"))
+    }
+
+    fn entry(&mut self, address: &str, ty: Ty, key: &Operand, mutable: bool) -> (String, Ty) {
+        let TyKind::Map(key_ty, value_ty) = *self.emitter.program.types.kind(ty) else {
+            unreachable!("only maps have keys");
+        };
+        let key_llvm = self.emitter.ty(key_ty);
+        let slot = self.slot(&key_llvm);
+        let key = self.typed(key);
+        self.line(&format!("store {key}, ptr {slot}"));
+        let desc = self.emitter.desc(ty);
+        if mutable {
+            self.emitter.runtime.insert("echo_map_entry");
+            let found = self.temp(&format!(
+                "call ptr @echo_map_entry(ptr {address}, ptr {desc}, ptr {slot})"
+            ));
+            return (found, value_ty);
+        }
+        self.emitter.runtime.insert("echo_map_get");
+        let map = self.temp(&format!("load ptr, ptr {address}"));
+        let found = self.temp(&format!(
+            "call ptr @echo_map_get(ptr {map}, ptr {desc}, ptr {slot})"
+        ));
+        let zero = self.emitter.zero(value_ty);
+        let missing = self.temp(&format!("icmp eq ptr {found}, null"));
+        let address = self.temp(&format!("select i1 {missing}, ptr {zero}, ptr {found}"));
+        (address, value_ty)
+    }
+}

@@ -1,0 +1,268 @@
+//! The module around the functions: types, globals, tables, entry points, declarations.
+
+use std::fmt::Write as _;
+
+use echo_abi::ABI_VERSION;
+use echo_abi::symbols::{self, Class, Machine, Symbol};
+use echo_sema::types::{Ty, TyKind};
+use echo_syntax::span::FileId;
+
+use super::{Emitter, text};
+use crate::ir::FnId;
+use crate::layout;
+
+const HEADER: &str = "target triple = \"x86_64-unknown-linux-gnu\"
+
+%TypeDesc = type { i8, i8, i16, i32, ptr, i32, i32, ptr, ptr }
+%FieldDesc = type { ptr, ptr, i32, i32 }
+%EntryDesc = type { ptr, ptr, i32, i32, ptr, ptr, i32, i32 }
+%SelectCase = type { ptr, ptr, i32, i32, i32, i32 }
+";
+
+/// Runs a list of deferred calls, last first, also when one of them panics. A node is
+/// `{ header, next, code, arguments… }`.
+const RUN_DEFERS: &str = "
+define internal void @echo.run_defers(ptr %list) #0 personality ptr @__gcc_personality_v0 {
+entry:
+  br label %loop
+loop:
+  %node = load ptr, ptr %list
+  %done = icmp eq ptr %node, null
+  br i1 %done, label %exit, label %run
+run:
+  %next.place = getelementptr i8, ptr %node, i64 8
+  %next = load ptr, ptr %next.place
+  store ptr %next, ptr %list
+  %code.place = getelementptr i8, ptr %node, i64 16
+  %code = load ptr, ptr %code.place
+  %args = getelementptr i8, ptr %node, i64 24
+  invoke void %code(ptr %args, ptr null) to label %after unwind label %failed
+after:
+  call void @echo_free(ptr %node)
+  br label %loop
+failed:
+  %exception = landingpad { ptr, i32 } cleanup
+  call void @echo_free(ptr %node)
+  call void @echo.run_defers(ptr %list)
+  resume { ptr, i32 } %exception
+exit:
+  ret void
+}
+";
+
+impl Emitter<'_> {
+    /// Puts the module together.
+    pub fn finish(mut self) -> String {
+        let main_file = self.main_file();
+        self.define_struct_types();
+        let globals = self.define_globals();
+        let info = self.module_info();
+        self.define_callables();
+        let helpers = self.define_helpers();
+        let mut runners = String::new();
+        if self.functions.contains("@echo.run_defers") {
+            self.runtime.insert("echo_free");
+            runners.push_str(RUN_DEFERS);
+        }
+        let mut out = String::from(HEADER);
+        out.push_str(&self.type_lines);
+        out.push('\n');
+        out.push_str(&self.declarations());
+        out.push('\n');
+        out.push_str(&self.constants);
+        out.push_str(&globals);
+        out.push_str(&info);
+        out.push_str(&self.functions);
+        out.push_str(&helpers);
+        out.push_str(&runners);
+        if self.options.executable {
+            out.push_str(
+                "
+declare i32 @echo_start(i32, ptr, ptr)
+define i32 @main(i32 %argc, ptr %argv) uwtable {
+  %code = call i32 @echo_start(i32 %argc, ptr %argv, ptr @echo_module)
+  ret i32 %code
+}
+",
+            );
+        }
+        out.push_str("\nattributes #0 = { uwtable \"split-stack\" }\n");
+        out.push_str(&self.debug_metadata(main_file));
+        out
+    }
+
+    fn main_file(&self) -> FileId {
+        self.module.main.map_or(FileId(0), |FnId(main)| {
+            self.module.functions[main as usize].span.file
+        })
+    }
+
+    /// Storage of the globals and the function that drops them.
+    fn define_globals(&mut self) -> String {
+        let mut out = String::new();
+        let mut drops = String::new();
+        let program = self.program;
+        for (number, global) in program.globals.iter().enumerate() {
+            let name = global_symbol(number, &global.name);
+            let (llvm, zero) = (self.global_type(global.ty), self.zero_constant(global.ty));
+            writeln!(out, "{name} = internal global {llvm} {zero}, align 8")
+                .expect("writing to a string cannot fail");
+            // Without a zero value there may be nothing to drop; the program ends anyway.
+            if layout::is_managed(program, global.ty) && layout::has_zero(program, global.ty) {
+                let desc = self.desc(global.ty);
+                self.runtime.insert("echo_drop");
+                writeln!(drops, "  call void @echo_drop(ptr {name}, ptr {desc})")
+                    .expect("writing to a string cannot fail");
+            } else if layout::is_block(program, global.ty) {
+                let desc = self.desc(global.ty);
+                self.runtime.insert("echo_release");
+                write!(
+                    drops,
+                    "  %block{number} = load ptr, ptr {name}
+  %unset{number} = icmp eq ptr %block{number}, null
+  br i1 %unset{number}, label %next{number}, label %drop{number}
+drop{number}:
+  call void @echo_release(ptr %block{number}, ptr {desc})
+  br label %next{number}
+next{number}:
+"
+                )
+                .expect("writing to a string cannot fail");
+            }
+        }
+        write!(
+            out,
+            "\ndefine internal void @echo.drop_globals() uwtable {{\n{drops}  ret void\n}}\n"
+        )
+        .expect("writing to a string cannot fail");
+        out
+    }
+
+    /// Globals are read and written atomically, so a bool is a byte.
+    pub fn global_type(&self, ty: Ty) -> String {
+        match self.program.types.kind(ty) {
+            TyKind::Bool => "i8".to_string(),
+            _ => self.ty(ty),
+        }
+    }
+
+    fn module_info(&mut self) -> String {
+        let main = self
+            .module
+            .main
+            .map_or("null".to_string(), |main| self.entry(main));
+        let positions: Vec<String> = self
+            .positions
+            .rows
+            .iter()
+            .map(|(file, line, column, function)| {
+                format!("{{ i32, i32, i32, i32 }} {{ i32 {file}, i32 {line}, i32 {column}, i32 {function} }}")
+            })
+            .collect();
+        let files: Vec<String> = self
+            .sources
+            .files()
+            .map(|(_, file)| file.name().to_string())
+            .collect();
+        let functions = std::mem::take(&mut self.positions.functions);
+        let file_rows = self.text_rows(&files);
+        let function_rows = self.text_rows(&functions);
+        let (lines, declare) = if self.options.line_table {
+            (
+                "@echo_line_table",
+                "@echo_line_table = external constant i8\n",
+            )
+        } else {
+            ("null", "")
+        };
+        format!(
+            "{declare}@positions = internal constant [{positions_len} x {{ i32, i32, i32, i32 }}] [{positions}]
+@files = internal constant [{files_len} x {{ ptr, i64 }}] [{file_rows}]
+@functions = internal constant [{functions_len} x {{ ptr, i64 }}] [{function_rows}]
+@echo_module = global {{ i32, i32, ptr, ptr, ptr, i32, i32, ptr, ptr, ptr }} {{ i32 {ABI_VERSION}, i32 {positions_len}, ptr @positions, ptr @files, ptr @functions, i32 {files_len}, i32 {functions_len}, ptr {main}, ptr {lines}, ptr @echo.drop_globals }}
+",
+            positions_len = positions.len(),
+            positions = positions.join(", "),
+            files_len = files.len(),
+            functions_len = functions.len(),
+        )
+    }
+
+    fn text_rows(&mut self, names: &[String]) -> String {
+        let rows: Vec<String> = names
+            .iter()
+            .map(|name| {
+                let symbol = self.text_constant(name);
+                format!("{{ ptr, i64 }} {{ ptr {symbol}, i64 {} }}", name.len())
+            })
+            .collect();
+        rows.join(", ")
+    }
+
+    /// The `declare` lines of what is in use, from the one table.
+    fn declarations(&self) -> String {
+        let mut out = String::from("@echo_empty = external global i8, align 8\n");
+        for symbol in symbols::SYMBOLS {
+            if self.runtime.contains(symbol.name) {
+                out.push_str(&declaration(symbol));
+            }
+        }
+        writeln!(
+            out,
+            "declare void @{}(ptr) noreturn",
+            symbols::UNWIND_RESUME
+        )
+        .expect("writing to a string cannot fail");
+        out.push_str("declare i32 @__gcc_personality_v0(...)\n");
+        for line in &self.intrinsics {
+            out.push_str(line);
+            out.push('\n');
+        }
+        out
+    }
+}
+
+fn declaration(symbol: &Symbol) -> String {
+    let arguments: Vec<&str> = symbol
+        .arguments
+        .iter()
+        .map(|&(_, machine)| machine_type(machine))
+        .collect();
+    let attributes = match symbol.class {
+        Class::Plain if symbol.name == "echo_exit" => " nounwind noreturn",
+        Class::Plain => " nounwind",
+        Class::Never => " noreturn cold",
+        Class::Raise | Class::Park => "",
+    };
+    format!(
+        "declare {} @{}({}){attributes}\n",
+        result_type(symbol.result),
+        symbol.name,
+        arguments.join(", ")
+    )
+}
+
+/// The type of an argument.
+pub fn machine_type(machine: Machine) -> &'static str {
+    match machine {
+        Machine::Void => "void",
+        Machine::Bool => "i1 zeroext",
+        Machine::I32 => "i32",
+        Machine::I64 => "i64",
+        Machine::F64 => "double",
+        Machine::Ptr => "ptr",
+    }
+}
+
+/// The type of a result, with its attribute.
+pub fn result_type(machine: Machine) -> &'static str {
+    match machine {
+        Machine::Bool => "zeroext i1",
+        other => machine_type(other),
+    }
+}
+
+/// The symbol of a global variable.
+pub fn global_symbol(number: usize, name: &str) -> String {
+    text::symbol(&format!("global.{number}.{name}"))
+}

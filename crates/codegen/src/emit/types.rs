@@ -1,0 +1,214 @@
+//! LLVM types, zero constants, and the helpers that dup and drop values in memory.
+
+use std::fmt::Write as _;
+
+use echo_sema::types::{Ty, TyKind};
+
+use super::{Emitter, text};
+use crate::layout;
+
+/// A helper function generated per type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Helper {
+    Dup,
+    Drop,
+}
+
+/// More counted members than this are walked by the runtime instead of inline code.
+const MAX_INLINE_MEMBERS: usize = 4;
+
+impl Emitter<'_> {
+    /// The LLVM type of values of a type, in registers and in memory.
+    pub fn ty(&self, ty: Ty) -> String {
+        match self.program.types.kind(ty) {
+            TyKind::Void | TyKind::Never | TyKind::Error => "{}".to_string(),
+            TyKind::Bool => "i1".to_string(),
+            TyKind::Char | TyKind::Enum(_) => "i32".to_string(),
+            TyKind::Int(kind) => format!("i{}", kind.bits()),
+            TyKind::F32 => "float".to_string(),
+            TyKind::F64 => "double".to_string(),
+            TyKind::Struct(id) => {
+                let name = &self.program.structs[id.0 as usize].name;
+                format!("%\"{}.{}\"", text::escape(name.as_bytes()), id.0)
+            }
+            TyKind::Tuple(elements) => self.struct_of(elements),
+            TyKind::Option(payload) => format!("{{ i32, {} }}", self.ty(*payload)),
+            TyKind::Result(ok, err) => format!("{{ i32, {}, {} }}", self.ty(*ok), self.ty(*err)),
+            _ => "ptr".to_string(),
+        }
+    }
+
+    /// `{ A, B }`
+    pub fn struct_of(&self, members: &[Ty]) -> String {
+        let members: Vec<String> = members.iter().map(|&ty| self.ty(ty)).collect();
+        format!("{{ {} }}", members.join(", "))
+    }
+
+    /// The definitions of the named struct types.
+    pub fn define_struct_types(&mut self) {
+        for index in 0..self.program.structs.len() {
+            let members: Vec<Ty> = self.program.structs[index]
+                .fields
+                .iter()
+                .map(|field| field.ty)
+                .collect();
+            let body = self.struct_of(&members);
+            let name = text::escape(self.program.structs[index].name.as_bytes());
+            writeln!(self.type_lines, "%\"{name}.{index}\" = type {body}")
+                .expect("writing to a string cannot fail");
+        }
+    }
+
+    /// The zero value as a constant. Where a type has none, its bits are zero and are never looked at.
+    pub fn zero_constant(&self, ty: Ty) -> String {
+        match self.program.types.kind(ty) {
+            TyKind::String | TyKind::Array(_) | TyKind::Map(..) => "@echo_empty".to_string(),
+            TyKind::Struct(_) | TyKind::Tuple(_) => {
+                let members: Vec<String> = layout::parts(self.program, ty)
+                    .iter()
+                    .map(|&part| format!("{} {}", self.ty(part), self.zero_constant(part)))
+                    .collect();
+                format!("{{ {} }}", members.join(", "))
+            }
+            TyKind::Result(ok, err) => format!(
+                "{{ i32 0, {} {}, {} zeroinitializer }}",
+                self.ty(*ok),
+                self.zero_constant(*ok),
+                self.ty(*err)
+            ),
+            _ => "zeroinitializer".to_string(),
+        }
+    }
+
+    /// The helper's symbol; it is defined at the end of the module.
+    pub fn helper(&mut self, helper: Helper, ty: Ty) -> String {
+        self.helpers.insert((helper, ty));
+        helper_symbol(helper, self.desc_number(ty))
+    }
+
+    /// Definitions of all helpers in use, and of those that they use.
+    pub fn define_helpers(&mut self) -> String {
+        let mut text = String::new();
+        let mut done = std::collections::BTreeSet::new();
+        while let Some(&(helper, ty)) = self.helpers.difference(&done).next() {
+            done.insert((helper, ty));
+            text.push_str(&self.define_helper(helper, ty));
+        }
+        text
+    }
+
+    fn define_helper(&mut self, helper: Helper, ty: Ty) -> String {
+        let symbol = helper_symbol(helper, self.desc_number(ty));
+        let body = if layout::is_block(self.program, ty) {
+            self.block_helper(helper, ty)
+        } else if self.counted_members(ty) > MAX_INLINE_MEMBERS {
+            self.walk_helper(helper, ty)
+        } else {
+            self.aggregate_helper(helper, ty)
+        };
+        format!(
+            "\ndefine internal void {symbol}(ptr %place) alwaysinline nounwind \"split-stack\" {{\n{body}}}\n"
+        )
+    }
+
+    fn counted_members(&self, ty: Ty) -> usize {
+        if layout::is_block(self.program, ty) {
+            return 1;
+        }
+        layout::parts(self.program, ty)
+            .iter()
+            .map(|&part| self.counted_members(part))
+            .sum()
+    }
+
+    /// Plain counts in place; everything else by the runtime.
+    fn block_helper(&mut self, helper: Helper, ty: Ty) -> String {
+        let (test, change, slow) = match helper {
+            Helper::Dup => {
+                self.runtime.insert("echo_retain");
+                (
+                    "icmp sgt i32 %count, 0",
+                    "add nuw nsw i32 %count, 1",
+                    "call void @echo_retain(ptr %block)".to_string(),
+                )
+            }
+            Helper::Drop => {
+                self.runtime.insert("echo_release");
+                let desc = self.desc(ty);
+                (
+                    "icmp sgt i32 %count, 1",
+                    "sub nuw nsw i32 %count, 1",
+                    format!("call void @echo_release(ptr %block, ptr {desc})"),
+                )
+            }
+        };
+        format!(
+            "  %block = load ptr, ptr %place
+  %count = load i32, ptr %block
+  %plain = {test}
+  br i1 %plain, label %fast, label %slow
+fast:
+  %new = {change}
+  store i32 %new, ptr %block
+  ret void
+slow:
+  {slow}
+  ret void
+"
+        )
+    }
+
+    fn walk_helper(&mut self, helper: Helper, ty: Ty) -> String {
+        let name = match helper {
+            Helper::Dup => "echo_dup",
+            Helper::Drop => "echo_drop",
+        };
+        self.runtime.insert(name);
+        let desc = self.desc(ty);
+        format!("  call void @{name}(ptr %place, ptr {desc})\n  ret void\n")
+    }
+
+    /// Member by member; the payload that the tag names.
+    fn aggregate_helper(&mut self, helper: Helper, ty: Ty) -> String {
+        let parts = layout::parts(self.program, ty);
+        let llvm = self.ty(ty);
+        let mut body = String::new();
+        let tagged = match self.program.types.kind(ty) {
+            // Where the first payload's tag and struct index are.
+            TyKind::Option(_) => Some(1),
+            TyKind::Result(..) => Some(0),
+            _ => None,
+        };
+        if tagged.is_some() {
+            body.push_str("  %tag = load i32, ptr %place\n");
+        }
+        for (index, &part) in parts.iter().enumerate() {
+            if !layout::is_managed(self.program, part) {
+                continue;
+            }
+            let callee = self.helper(helper, part);
+            let field = index + usize::from(tagged.is_some());
+            let call = format!(
+                "  %field{index} = getelementptr {llvm}, ptr %place, i32 0, i32 {field}\n  call void {callee}(ptr %field{index})\n"
+            );
+            match tagged {
+                None => body.push_str(&call),
+                Some(first) => write!(
+                    body,
+                    "  %is{index} = icmp eq i32 %tag, {}\n  br i1 %is{index}, label %payload{index}, label %next{index}\npayload{index}:\n{call}  br label %next{index}\nnext{index}:\n",
+                    first + index
+                )
+                .expect("writing to a string cannot fail"),
+            }
+        }
+        body.push_str("  ret void\n");
+        body
+    }
+}
+
+fn helper_symbol(helper: Helper, desc: usize) -> String {
+    match helper {
+        Helper::Dup => format!("@dup.{desc}"),
+        Helper::Drop => format!("@drop.{desc}"),
+    }
+}
