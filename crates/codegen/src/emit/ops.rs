@@ -587,12 +587,12 @@ impl Body<'_, '_> {
             },
             (Scalar::Bool, to) => {
                 let wide = self.temp(&format!("zext i1 {value} to i64"));
-                self.from_i64(conversion, &wide, to)
+                self.int_to_scalar(conversion, &wide, to)
             }
             (Scalar::Char, Scalar::Char) => value.to_string(),
             (Scalar::Char, to) => {
                 let wide = self.temp(&format!("zext i32 {value} to i64"));
-                self.from_i64(conversion, &wide, to)
+                self.int_to_scalar(conversion, &wide, to)
             }
             (Scalar::Int(from), Scalar::Char) => self.int_to_char(conversion, value, from),
             (Scalar::Float(from), Scalar::Char) => {
@@ -606,7 +606,7 @@ impl Body<'_, '_> {
         }
     }
 
-    fn from_i64(&mut self, conversion: Conversion, value: &str, to: Scalar) -> String {
+    fn int_to_scalar(&mut self, conversion: Conversion, value: &str, to: Scalar) -> String {
         match to {
             Scalar::Int(to) => self.int_to_int(conversion, value, IntKind::I64, to),
             Scalar::Float(to) => self.temp(&format!("sitofp i64 {value} to {to}")),

@@ -1,0 +1,186 @@
+//! Whole programs: every `examples/*.eo` and `tests/run/**/*.eo` is run and compared with the files beside it.
+//!
+//! `x.out` is the expected standard output (must exist), `x.err` the expected standard error (empty when missing),
+//! `x.code` the expected exit code (0 when missing), `x.args` command-line options for `eo run`, one per line.
+//! Every program is run with 1, 2 and 8 workers; it must leave no live block behind.
+//! `UPDATE_EXPECT=1 cargo test` writes the files anew.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+const EO: &str = env!("CARGO_BIN_EXE_eo");
+const WORKERS: [&str; 3] = ["1", "2", "8"];
+
+#[test]
+fn examples_run_as_expected() {
+    check_all(&["examples"]);
+}
+
+#[test]
+fn language_tests_run_as_expected() {
+    check_all(&["tests/run"]);
+}
+
+#[test]
+fn examples_build_and_run_alone() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let programs = programs(&["examples"]);
+    for_each(&programs, &|program| {
+        let out = folder.path().join(program.file_stem().expect("a name"));
+        let build = Command::new(EO)
+            .arg("build")
+            .arg(program)
+            .arg("-o")
+            .arg(&out)
+            .output()
+            .expect("eo starts");
+        if !build.status.success() {
+            return Err(format!(
+                "eo build failed:\n{}",
+                String::from_utf8_lossy(&build.stderr)
+            ));
+        }
+        let run = Command::new(&out)
+            .current_dir(folder.path())
+            .output()
+            .expect("the executable starts");
+        compare(program, &run, "stand-alone")
+    });
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("the workspace")
+        .to_path_buf()
+}
+
+fn programs(folders: &[&str]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut open: Vec<PathBuf> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of programs") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "eo") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(!found.is_empty(), "no programs in {folders:?}");
+    found
+}
+
+fn check_all(folders: &[&str]) {
+    let programs = programs(folders);
+    for_each(&programs, &|program| {
+        for workers in WORKERS {
+            let run = run(program, workers);
+            if std::env::var_os("UPDATE_EXPECT").is_some() {
+                bless(program, &run);
+            }
+            compare(program, &run, &format!("{workers} workers"))?;
+        }
+        Ok(())
+    });
+}
+
+/// Runs the check on all programs, two at a time, and reports every failure.
+fn for_each(programs: &[PathBuf], check: &(dyn Fn(&Path) -> Result<(), String> + Sync)) {
+    let failures = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(why) = check(program) {
+                        failures
+                            .lock()
+                            .expect("no check panics")
+                            .push(format!("{}: {why}", program.display()));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no check panics");
+    assert!(failures.is_empty(), "\n{}", failures.join("\n"));
+}
+
+fn run(program: &Path, workers: &str) -> Output {
+    let options = fs::read_to_string(program.with_extension("args")).unwrap_or_default();
+    let folder = program.parent().expect("a folder");
+    let name = program.file_name().expect("a name");
+    Command::new("timeout")
+        .args(["-k", "1", "60", EO, "run", "--workers", workers])
+        .args(options.lines())
+        .arg(name)
+        .current_dir(folder)
+        .env("ECHO_CHECK_LEAKS", "1")
+        .output()
+        .expect("eo starts")
+}
+
+fn expected(program: &Path, extension: &str) -> String {
+    fs::read_to_string(program.with_extension(extension)).unwrap_or_default()
+}
+
+fn compare(program: &Path, run: &Output, how: &str) -> Result<(), String> {
+    if !program.with_extension("out").exists() {
+        return Err("there is no .out file".to_string());
+    }
+    let code = expected(program, "code");
+    let code = if code.is_empty() { "0" } else { code.trim() };
+    for (what, expected, got) in [
+        (
+            "standard error",
+            expected(program, "err"),
+            String::from_utf8_lossy(&run.stderr).into_owned(),
+        ),
+        (
+            "standard output",
+            expected(program, "out"),
+            String::from_utf8_lossy(&run.stdout).into_owned(),
+        ),
+        (
+            "exit code",
+            code.to_string(),
+            run.status
+                .code()
+                .map_or(format!("{}", run.status), |code| code.to_string()),
+        ),
+    ] {
+        if expected != got {
+            return Err(format!(
+                "{what} ({how})\n--- expected\n{expected}\n--- got\n{got}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn bless(program: &Path, run: &Output) {
+    let write = |extension: &str, text: &[u8], always: bool| {
+        let path = program.with_extension(extension);
+        if always || !text.is_empty() {
+            fs::write(path, text).expect("the golden file is written");
+        } else {
+            let _ = fs::remove_file(path);
+        }
+    };
+    write("out", &run.stdout, true);
+    write("err", &run.stderr, false);
+    let code = run.status.code().unwrap_or(-1);
+    let code = if code == 0 {
+        String::new()
+    } else {
+        format!("{code}\n")
+    };
+    write("code", code.as_bytes(), false);
+}
