@@ -169,7 +169,7 @@ impl<'a> Lexer<'a> {
         let start = self.pos;
         let first = self.peek().unwrap_or(' ');
         self.skip_while(starts_no_token);
-        let is_space = first.is_whitespace() || first == '\u{feff}';
+        let is_space = first.is_whitespace() || is_invisible(first);
         let shown = match first {
             c if c.is_control() || is_space => format!("U+{:04X}", u32::from(c)),
             c => format!("`{c}`"),
@@ -181,7 +181,9 @@ impl<'a> Lexer<'a> {
             '`' => Some("strings are written \"…\""),
             '#' => Some("comments start with `//`"),
             '~' => Some("bits are flipped with `x ^ -1`"),
-            _ if is_space => Some("use an ordinary space here"),
+            _ if is_space => {
+                Some("replace this invisible character by an ordinary space, or remove it")
+            }
             _ => None,
         };
         self.error(code::UNKNOWN_CHARACTER, message, start);
@@ -253,26 +255,33 @@ impl<'a> Lexer<'a> {
         let TokenKind::Keyword(keyword) = next else {
             return;
         };
-        let only_starts_statements = matches!(
-            keyword,
+        // `func name`, where `func (` is a closure.
+        let declares_func = || {
+            let behind = self.rest().trim_start_matches([' ', '\t']);
+            behind.starts_with(is_ident_start)
+        };
+        let only_starts_statements = match keyword {
+            Keyword::Func => declares_func(),
             Keyword::Let
-                | Keyword::While
-                | Keyword::For
-                | Keyword::Loop
-                | Keyword::Return
-                | Keyword::Break
-                | Keyword::Continue
-                | Keyword::Defer
-                | Keyword::Select
-                | Keyword::Struct
-                | Keyword::Enum
-                | Keyword::Trait
-                | Keyword::Extend
-                | Keyword::Import
-                | Keyword::Package
-                | Keyword::Private
-                | Keyword::Print
-        );
+            | Keyword::While
+            | Keyword::For
+            | Keyword::Loop
+            | Keyword::Return
+            | Keyword::Break
+            | Keyword::Continue
+            | Keyword::Defer
+            | Keyword::Select
+            | Keyword::Struct
+            | Keyword::Enum
+            | Keyword::Trait
+            | Keyword::Extend
+            | Keyword::Import
+            | Keyword::Package
+            | Keyword::Private
+            | Keyword::Async
+            | Keyword::Print => true,
+            _ => false,
+        };
         if only_starts_statements {
             let brace = self.open.iter().rposition(|&p| p == Punct::LBrace);
             self.open.truncate(brace.map_or(0, |brace| brace + 1));
@@ -332,6 +341,11 @@ fn is_ident_start(c: char) -> bool {
 
 fn is_ident_continue(c: char) -> bool {
     unicode_ident::is_xid_continue(c)
+}
+
+/// Zero-width characters, which editors do not show.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
 }
 
 fn starts_no_token(c: char) -> bool {

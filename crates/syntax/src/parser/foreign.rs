@@ -50,7 +50,6 @@ const STMT_WORDS: &[(&str, &str)] = &[
     ("namespace", "write `package name`"),
     ("mod", "write `package name`"),
     ("not", "write `!condition`"),
-    ("new", "write `Name{field: value}`"),
 ];
 
 impl Parser<'_> {
@@ -111,6 +110,9 @@ impl Parser<'_> {
         if *last == TokenKind::Punct(Punct::Question) && self.at_operand() {
             return Some("there is no `c ? a : b`: write `if c { a } else { b }`");
         }
+        if *last == TokenKind::Ident("new".into()) && self.at_ident() {
+            return Some("write `Name{field: value}`");
+        }
         match self.kind() {
             TokenKind::Punct(Punct::PlusPlus) => Some("write `x += 1`"),
             TokenKind::Punct(Punct::MinusMinus) => Some("write `x -= 1`"),
@@ -136,6 +138,7 @@ impl Parser<'_> {
                 "and" => Some("write `&&`"),
                 "or" => Some("write `||`"),
                 "is" => Some("write `==`"),
+                "of" => Some("write `for x in …`"),
                 "then" => Some("bodies stand in braces: `{ … }`"),
                 _ => None,
             },

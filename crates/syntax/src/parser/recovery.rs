@@ -5,12 +5,14 @@ use crate::diagnostic::{Diagnostic, code};
 use crate::token::{Keyword, Punct, TokenKind};
 
 impl Parser<'_> {
-    /// Reports, unless there was an error at this token already, or the token is unreadable
-    /// (which the lexer reported).
+    /// Reports, unless there was an error at this token already, or it or the one before is
+    /// unreadable (which the lexer reported).
     pub(super) fn report(&mut self, diagnostic: Diagnostic) {
         let is_consequence = self.last_error == Some(self.pos);
         self.last_error = Some(self.pos);
-        if !is_consequence && *self.kind() != TokenKind::Error {
+        let near = &self.tokens[self.pos.saturating_sub(1)..=self.pos];
+        let is_unreadable = near.iter().any(|token| token.kind == TokenKind::Error);
+        if !is_consequence && !is_unreadable {
             self.diagnostics.push(diagnostic);
         }
     }

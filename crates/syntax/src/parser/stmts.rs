@@ -12,17 +12,27 @@ use crate::token::{Keyword, Punct, TokenKind};
 impl Parser<'_> {
     /// Everything up to the end of the file.
     pub(super) fn parse_file(&mut self) -> Vec<Stmt> {
-        let mut stmts = Vec::new();
-        loop {
-            stmts.extend(self.parse_stmts());
-            if self.at(TokenKind::Eof) {
-                return stmts;
-            }
-            // `}`, or the `case` of no `select`
-            let message = format!("unexpected {}: there is nothing to close", self.kind());
+        let mut stmts = self.parse_stmts_to_brace();
+        while self.at(Punct::RBrace) {
+            let message = "unexpected `}`: there is nothing to close";
             self.report(Diagnostic::error(code::UNOPENED, message, self.span()));
             self.bump();
+            stmts.extend(self.parse_stmts_to_brace());
         }
+        stmts
+    }
+
+    /// Statements up to `}` or the end of the file.
+    fn parse_stmts_to_brace(&mut self) -> Vec<Stmt> {
+        let mut stmts = self.parse_stmts();
+        while self.at(Keyword::Case) || self.at(Keyword::Default) {
+            let message = format!("unexpected {} outside of `select`", self.kind());
+            let diagnostic = Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span());
+            self.report(diagnostic);
+            self.skip_stmt();
+            stmts.extend(self.parse_stmts());
+        }
+        stmts
     }
 
     /// Statements up to `}`, `case`, `default` or the end of the file.
@@ -98,21 +108,9 @@ impl Parser<'_> {
     }
 
     fn parse_block_rest(&mut self, opening: usize) -> Block {
-        let mut stmts = Vec::new();
-        loop {
-            stmts.extend(self.parse_stmts());
-            if self.maybe(Punct::RBrace).is_some() {
-                break;
-            }
-            if self.at(TokenKind::Eof) {
-                self.report_unclosed(opening);
-                break;
-            }
-            // `case` or `default`
-            let message = format!("unexpected {} outside of `select`", self.kind());
-            let diagnostic = Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span());
-            self.report(diagnostic);
-            self.skip_stmt();
+        let stmts = self.parse_stmts_to_brace();
+        if self.maybe(Punct::RBrace).is_none() {
+            self.report_unclosed(opening);
         }
         let span = self.span_from(self.tokens[opening].span);
         Block { stmts, span }
@@ -158,7 +156,8 @@ impl Parser<'_> {
     /// `if p == Point{x: 1} {`
     fn skip_struct_lit_in_head(&mut self) {
         let behind = self.partners[self.pos] + 1;
-        let is_struct_lit = self.at_entries()
+        let is_empty = self.at(Punct::LBrace) && self.at_ahead(1, Punct::RBrace);
+        let is_struct_lit = (is_empty || self.at_entries())
             && self
                 .tokens
                 .get(behind)

@@ -79,7 +79,9 @@ impl Parser<'_> {
                 .with_help(
                     "arrays grow: the type is `[T]`, and `[value; n]` makes one of length n",
                 );
-            return self.fail(diagnostic);
+            self.report(diagnostic);
+            self.bump();
+            self.parse_expr()?;
         }
         self.expect_closing(Punct::RBracket, opening, "")?;
         Ok(TypeKind::Array(element, ArrayStyle::Around))
@@ -194,6 +196,12 @@ impl Parser<'_> {
         self.bump();
         let opening = self.expect(Punct::LParen, "after `func` in a function type")?;
         let params = self.parse_list(opening, Punct::RParen, "this type", Self::parse_type)?;
+        if self.at_ident() && self.at_type() {
+            let diagnostic = self
+                .unexpected_here("`->`")
+                .with_help("the result of a function type is written `-> T`");
+            return self.fail(diagnostic);
+        }
         let result = match self.maybe(Punct::Arrow) {
             Some(_) => Some(Box::new(self.parse_type()?)),
             None => None,
