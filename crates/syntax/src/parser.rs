@@ -25,10 +25,10 @@ use crate::span::{FileId, Span};
 use crate::token::{Keyword, Punct, Token, TokenKind};
 
 /// How deep statements, expressions, types and patterns may nest.
-pub const MAX_NESTING: u32 = 200;
+pub const MAX_NESTING: u32 = 128;
 
 /// How high an expression may grow by chaining (`a + b + …`, `a.b().c()…`).
-pub const MAX_HEIGHT: u32 = 1000;
+pub const MAX_HEIGHT: u32 = 500;
 
 /// What [`parse`] gives.
 #[derive(Debug, Clone)]
@@ -320,6 +320,17 @@ impl<'a> Parser<'a> {
         &mut self,
         opening: usize,
         what: &str,
+        element: impl FnMut(&mut Self) -> Parse<T>,
+    ) -> Vec<T> {
+        self.parse_members(opening, what, |_| false, element)
+    }
+
+    /// Like [`Parser::parse_braced_list`], with the keywords its elements may start with.
+    fn parse_members<T>(
+        &mut self,
+        opening: usize,
+        what: &str,
+        starts_element: fn(Keyword) -> bool,
         mut element: impl FnMut(&mut Self) -> Parse<T>,
     ) -> Vec<T> {
         let mut elements = Vec::new();
@@ -332,6 +343,10 @@ impl<'a> Parser<'a> {
             }
             if self.at(TokenKind::Eof) {
                 self.report_unclosed(opening);
+                return elements;
+            }
+            if self.at_declaration_behind(opening, starts_element) {
+                self.report_unclosed_before(opening);
                 return elements;
             }
             match element(self) {

@@ -61,25 +61,31 @@ impl Parser<'_> {
     pub(super) fn parse_expr(&mut self) -> Parse<Expr> {
         let start = self.span();
         let channel = self.parse_binary(LOOSEST)?;
-        if self.maybe(Punct::LeftArrow).is_none() {
+        if !self.at(Punct::LeftArrow) {
             return Ok(channel);
         }
+        let kind = self.parse_send(channel)?;
+        Ok(self.expr(start, kind))
+    }
+
+    /// `<- value` behind the channel
+    fn parse_send(&mut self, channel: Expr) -> Parse<ExprKind> {
+        self.bump();
         let value = self.nested_in_same(|p| p.parse_binary(LOOSEST))?;
         self.wrap()?;
-        let kind = ExprKind::Send(Box::new(channel), Box::new(value));
-        Ok(self.expr(start, kind))
+        Ok(ExprKind::Send(Box::new(channel), Box::new(value)))
     }
 
     /// An expression where a statement may stand: also `print e`, `assert e`, `delete(m, k)`.
     pub(super) fn parse_effect(&mut self) -> Parse<Expr> {
         let start = self.span();
         let kind = match self.kind() {
-            TokenKind::Keyword(Keyword::Print) => self.parse_print()?,
-            TokenKind::Keyword(Keyword::Delete) => self.parse_delete()?,
-            TokenKind::Keyword(Keyword::Assert) => self.parse_assert(false)?,
-            TokenKind::Ident(_) if self.at_timeout(true) => self.parse_timeout()?,
+            TokenKind::Keyword(Keyword::Print) => self.parse_print(),
+            TokenKind::Keyword(Keyword::Delete) => self.parse_delete(),
+            TokenKind::Keyword(Keyword::Assert) => self.parse_assert(false),
+            TokenKind::Ident(_) if self.at_timeout(true) => self.parse_timeout(),
             _ => return self.parse_expr(),
-        };
+        }?;
         Ok(self.expr(start, kind))
     }
 
@@ -112,59 +118,71 @@ impl Parser<'_> {
         let mut left = self.parse_unary()?;
         loop {
             // Level 11: tighter than every infix operator.
-            if self.maybe(Keyword::As).is_some() {
-                let ty = self.parse_type()?;
-                self.wrap()?;
-                left = self.expr(start, ExprKind::As(Box::new(left), ty));
-                continue;
-            }
-            let Some((op, op_level)) = binary_op(self.kind()) else {
-                return Ok(left);
-            };
-            if op_level < level {
-                return Ok(left);
-            }
-            let op_span = self.bump().span;
-            let right = self.nested_in_same(|p| p.parse_binary(op_level + 1))?;
+            let kind = if self.maybe(Keyword::As).is_some() {
+                self.parse_as(left)
+            } else {
+                match binary_op(self.kind()) {
+                    Some((op, op_level)) if op_level >= level => {
+                        self.parse_infix(left, op, op_level)
+                    }
+                    _ => return Ok(left),
+                }
+            }?;
             self.wrap()?;
-            let binary = BinaryExpr {
-                op,
-                op_span,
-                left,
-                right,
-            };
-            left = self.expr(start, ExprKind::Binary(Box::new(binary)));
+            left = self.expr(start, kind);
         }
+    }
+
+    fn parse_as(&mut self, value: Expr) -> Parse<ExprKind> {
+        let ty = self.parse_type()?;
+        Ok(ExprKind::As(Box::new(value), ty))
+    }
+
+    /// The operator and the right operand, which binds tighter
+    fn parse_infix(&mut self, left: Expr, op: BinaryOp, level: Level) -> Parse<ExprKind> {
+        let op_span = self.bump().span;
+        let right = self.nested_in_same(|p| p.parse_binary(level + 1))?;
+        Ok(ExprKind::Binary(Box::new(BinaryExpr {
+            op,
+            op_span,
+            left,
+            right,
+        })))
     }
 
     /// Prefix operators, an operand, and what follows it
     fn parse_unary(&mut self) -> Parse<Expr> {
         let start = self.span();
-        if self.at(Keyword::Spawn) {
-            let kind = self.parse_spawn()?;
-            return Ok(self.expr(start, kind));
-        }
-        let Some(op) = unary_op(self.kind()) else {
-            return self.parse_postfix();
-        };
+        let kind = if self.at(Keyword::Spawn) {
+            self.nested_in_same(Self::parse_spawn)
+        } else {
+            match unary_op(self.kind()) {
+                Some(op) => self.parse_prefix(op),
+                None => return self.parse_postfix(),
+            }
+        }?;
+        Ok(self.expr(start, kind))
+    }
+
+    fn parse_prefix(&mut self, op: UnaryOp) -> Parse<ExprKind> {
         let op_span = self.bump().span;
-        let operand = self.nested_in_same(|p| {
-            if op == UnaryOp::Try && p.at_timeout(true) {
+        let operand = self.nested_in_same(|p| match op {
+            UnaryOp::Try if p.at_timeout(true) => {
                 let start = p.span();
                 let kind = p.parse_timeout()?;
-                return Ok(p.expr(start, kind));
+                Ok(p.expr(start, kind))
             }
-            if op == UnaryOp::Ref && p.at_word("mut") && p.is_ident_ahead(1) {
+            UnaryOp::Ref if p.at_word("mut") && p.is_ident_ahead(1) => {
                 let diagnostic = p
                     .unexpected_here("the place that is passed")
                     .with_help("write `&place`: all variables can be changed");
                 p.report(diagnostic);
                 p.bump();
+                p.parse_unary()
             }
-            p.parse_unary()
+            _ => p.parse_unary(),
         })?;
-        let kind = ExprKind::Unary(op, op_span, Box::new(operand));
-        Ok(self.expr(start, kind))
+        Ok(ExprKind::Unary(op, op_span, Box::new(operand)))
     }
 
     /// `spawn f(x)`, `spawn { … }`
@@ -176,10 +194,10 @@ impl Parser<'_> {
             let body = self.expr(start, ExprKind::Block(block));
             return Ok(ExprKind::Spawn(Box::new(body)));
         }
-        let operand = self.nested_in_same(|p| match p.kind() {
-            TokenKind::Keyword(Keyword::Print | Keyword::Delete) => p.parse_effect(),
-            _ => p.parse_unary(),
-        })?;
+        let operand = match self.kind() {
+            TokenKind::Keyword(Keyword::Print | Keyword::Delete) => self.parse_effect(),
+            _ => self.parse_unary(),
+        }?;
         let is_call = matches!(
             operand.without_parens().kind,
             ExprKind::Call(..) | ExprKind::Print(_) | ExprKind::Delete(..) | ExprKind::Error
@@ -200,30 +218,43 @@ impl Parser<'_> {
         let mut expr = self.parse_primary()?;
         loop {
             let kind = match self.kind() {
-                TokenKind::Punct(Punct::LParen) => {
-                    let opening = self.bump().span;
-                    let args = self.nested(|p| {
-                        p.parse_list(opening, Punct::RParen, "this argument", Self::parse_expr)
-                    })?;
-                    ExprKind::Call(Box::new(expr), args)
-                }
-                TokenKind::Punct(Punct::LBracket) => self.parse_brackets(expr)?,
-                TokenKind::Punct(Punct::Dot) => self.parse_member(expr, FieldStyle::Dot)?,
+                TokenKind::Punct(Punct::LParen) => self.parse_call(expr),
+                TokenKind::Punct(Punct::LBracket) => self.parse_brackets(expr),
+                TokenKind::Punct(Punct::Dot) => self.parse_member(expr, FieldStyle::Dot),
                 TokenKind::Punct(Punct::ColonColon) => {
-                    self.parse_member(expr, FieldStyle::ColonColon)?
+                    self.parse_member(expr, FieldStyle::ColonColon)
                 }
                 TokenKind::Punct(Punct::Question) => {
                     self.bump();
-                    ExprKind::Propagate(Box::new(expr))
+                    Ok(ExprKind::Propagate(Box::new(expr)))
                 }
-                TokenKind::Punct(Punct::LBrace) if !self.in_head => match struct_head(&expr) {
-                    Some(ty) => ExprKind::StructLit(ty, self.parse_entries()?),
-                    None => return Ok(expr),
-                },
+                TokenKind::Punct(Punct::LBrace) if !self.in_head && is_struct_head(&expr) => {
+                    self.parse_struct_lit(&expr)
+                }
                 _ => return Ok(expr),
-            };
+            }?;
             self.wrap()?;
             expr = self.expr(start, kind);
+        }
+    }
+
+    /// `(a, b)` behind an expression
+    fn parse_call(&mut self, callee: Expr) -> Parse<ExprKind> {
+        let args = self.parse_parenthesised("this argument")?;
+        Ok(ExprKind::Call(Box::new(callee), args))
+    }
+
+    /// `(a, b)`
+    fn parse_parenthesised(&mut self, what: &str) -> Parse<Vec<Expr>> {
+        let opening = self.bump().span;
+        self.nested(|p| p.parse_list(opening, Punct::RParen, what, Self::parse_expr))
+    }
+
+    /// `{x: 1}` behind a type's name
+    fn parse_struct_lit(&mut self, head: &Expr) -> Parse<ExprKind> {
+        match head.to_type() {
+            Some(ty) => Ok(ExprKind::StructLit(ty, self.parse_entries()?)),
+            None => self.unexpected("the end of the statement"),
         }
     }
 
@@ -284,7 +315,12 @@ impl Parser<'_> {
 
     fn parse_primary(&mut self) -> Parse<Expr> {
         let start = self.span();
-        let kind = match self.kind() {
+        let kind = self.parse_primary_kind()?;
+        Ok(self.expr(start, kind))
+    }
+
+    fn parse_primary_kind(&mut self) -> Parse<ExprKind> {
+        match self.kind() {
             &TokenKind::Int(value) => self.literal(ExprKind::Int(value)),
             &TokenKind::Float(value) => self.literal(ExprKind::Float(value)),
             &TokenKind::Char(value) => self.literal(ExprKind::Char(value)),
@@ -293,29 +329,31 @@ impl Parser<'_> {
                 self.literal(ExprKind::Str(value))
             }
             TokenKind::Error => self.literal(ExprKind::Error),
-            TokenKind::Ident(_) => self.parse_name_operand()?,
-            TokenKind::Punct(Punct::LParen) => self.parse_parens()?,
-            TokenKind::Punct(Punct::LBracket) => self.parse_array()?,
+            TokenKind::Ident(_) => self.parse_name_operand(),
+            TokenKind::Punct(Punct::LParen) => self.parse_parens(),
+            TokenKind::Punct(Punct::LBracket) => self.parse_array(),
             TokenKind::Punct(Punct::LBrace) if !self.in_head => {
-                ExprKind::Braces(self.parse_entries()?)
+                self.parse_entries().map(ExprKind::Braces)
             }
             TokenKind::Keyword(keyword) => match keyword {
                 Keyword::True => self.literal(ExprKind::Bool(true)),
                 Keyword::False => self.literal(ExprKind::Bool(false)),
-                Keyword::If => self.parse_if()?,
-                Keyword::Match => self.parse_match()?,
-                Keyword::Func => self.parse_closure()?,
-                Keyword::Chan => self.parse_chan()?,
-                Keyword::Sizeof => self.parse_sizeof()?,
-                Keyword::Scope => {
-                    self.bump();
-                    ExprKind::Scope(self.parse_body("`scope`")?)
-                }
-                _ => return self.no_operand(),
+                Keyword::If => self.nested_in_same(Self::parse_if),
+                Keyword::Match => self.nested_in_same(Self::parse_match),
+                Keyword::Func => self.nested_in_same(Self::parse_closure),
+                Keyword::Chan => self.parse_chan(),
+                Keyword::Sizeof => self.parse_sizeof(),
+                Keyword::Scope => self.nested_in_same(Self::parse_scope),
+                _ => self.no_operand(),
             },
-            _ => return self.no_operand(),
-        };
-        Ok(self.expr(start, kind))
+            _ => self.no_operand(),
+        }
+    }
+
+    /// `scope { … }`
+    fn parse_scope(&mut self) -> Parse<ExprKind> {
+        self.bump();
+        self.parse_body("`scope`").map(ExprKind::Scope)
     }
 
     fn no_operand<T>(&mut self) -> Parse<T> {
@@ -328,9 +366,9 @@ impl Parser<'_> {
         self.fail(diagnostic)
     }
 
-    fn literal(&mut self, kind: ExprKind) -> ExprKind {
+    fn literal(&mut self, kind: ExprKind) -> Parse<ExprKind> {
         self.bump();
-        kind
+        Ok(kind)
     }
 
     /// A name, or what starts with a contextual keyword
@@ -346,10 +384,7 @@ impl Parser<'_> {
 
     /// `()`, `(e)`, `(a, b)`
     fn parse_parens(&mut self) -> Parse<ExprKind> {
-        let opening = self.bump().span;
-        let mut elements = self.nested(|p| {
-            p.parse_list(opening, Punct::RParen, "this expression", Self::parse_expr)
-        })?;
+        let mut elements = self.parse_parenthesised("this expression")?;
         match (elements.pop(), elements.is_empty()) {
             (Some(only), true) => Ok(ExprKind::Paren(Box::new(only))),
             (last, _) => {
@@ -711,12 +746,20 @@ impl Parser<'_> {
     }
 }
 
-/// The type of a struct literal whose `{` follows this expression.
-fn struct_head(expr: &Expr) -> Option<Type> {
-    let is_path = match &expr.kind {
-        ExprKind::Name(_) | ExprKind::Field(..) => expr.to_path().is_some(),
-        ExprKind::Bracket(base, _) => base.to_path().is_some(),
+/// Whether a `{` behind this expression makes it a struct literal: `a.B`, `B[T]`
+fn is_struct_head(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Name(_) => true,
+        ExprKind::Field(base, ..) => is_path(base),
+        ExprKind::Bracket(base, _) => is_path(base) && expr.to_type().is_some(),
         _ => false,
-    };
-    if is_path { expr.to_type() } else { None }
+    }
+}
+
+fn is_path(expr: &Expr) -> bool {
+    match &expr.kind {
+        ExprKind::Name(_) => true,
+        ExprKind::Field(base, ..) => is_path(base),
+        _ => false,
+    }
 }

@@ -1,7 +1,7 @@
 //! Syntax of other languages that people write by habit, and what Echo has instead.
 
 use super::{Parse, Parser};
-use crate::ast::Stmt;
+use crate::ast::{Stmt, StmtKind};
 use crate::diagnostic::{Diagnostic, code};
 use crate::token::{Keyword, Punct, TokenKind};
 
@@ -67,10 +67,10 @@ impl Parser<'_> {
         };
         if has(LET_WORDS) {
             self.report_foreign("variables are declared with `let`", "write `let` instead");
-            Some(self.parse_let())
+            Some(self.stmt_of(Self::parse_let))
         } else if has(FUNC_WORDS) && self.is_ident_ahead(1) {
             self.report_foreign("functions are declared with `func`", "write `func` instead");
-            Some(self.parse_foreign_func_stmt())
+            Some(self.stmt_of(Self::parse_foreign_func))
         } else if let Some(help) = help_in(MODIFIERS) {
             self.report_foreign(&format!("Echo has no `{word}`"), help);
             self.bump();
@@ -81,6 +81,13 @@ impl Parser<'_> {
         } else {
             None
         }
+    }
+
+    fn stmt_of(&mut self, parse: impl FnOnce(&mut Self) -> Parse<StmtKind>) -> Parse<Stmt> {
+        let start = self.span();
+        let kind = parse(self)?;
+        let span = self.span_from(start);
+        Ok(Stmt { kind, span })
     }
 
     /// Whether a name stands here, and on its line something that cannot follow a name.

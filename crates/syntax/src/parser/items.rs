@@ -3,8 +3,8 @@
 use super::{Parse, Parser};
 use crate::ast::{
     AliasDecl, EnumDecl, ExtendDecl, FieldDecl, FromImportDecl, Func, Ident, ImplClause, ImplDecl,
-    ImplTarget, ImportDecl, ImportPath, ImportedName, Item, ItemKind, Param, Receiver, StructDecl,
-    TraitDecl, TraitMember, Type, TypeParam, VariantDecl, WhereClause,
+    ImplTarget, ImportDecl, ImportPath, ImportedName, Item, ItemKind, Param, Receiver, StmtKind,
+    StructDecl, TraitDecl, TraitMember, Type, TypeParam, VariantDecl, WhereClause,
 };
 use crate::diagnostic::{Diagnostic, code};
 use crate::span::Span;
@@ -68,35 +68,41 @@ impl Parser<'_> {
     pub(super) fn parse_item(&mut self) -> Parse<Item> {
         let start = self.span();
         let private = self.maybe(Keyword::Private);
-        let kind = match self.kind() {
-            TokenKind::Keyword(Keyword::Func | Keyword::Async) => {
-                ItemKind::Func(Box::new(self.parse_func(FuncPlace::Item)?))
-            }
-            TokenKind::Keyword(Keyword::Struct) => ItemKind::Struct(self.parse_struct()?),
-            TokenKind::Keyword(Keyword::Enum) => ItemKind::Enum(self.parse_enum()?),
-            TokenKind::Keyword(Keyword::Trait) => ItemKind::Trait(self.parse_trait()?),
-            TokenKind::Keyword(Keyword::Extend) => ItemKind::Extend(self.parse_extend()?),
-            TokenKind::Keyword(Keyword::Type) => ItemKind::Alias(self.parse_alias()?),
-            _ if private.is_some() => {
-                let expected =
-                    "`func`, `struct`, `enum`, `trait`, `extend` or `type` after `private`";
-                return self.unexpected(expected);
-            }
-            TokenKind::Keyword(Keyword::Package) => {
-                self.bump();
-                ItemKind::Package(self.expect_ident("the package's name")?)
-            }
-            TokenKind::Keyword(Keyword::Import) => ItemKind::Import(self.parse_import()?),
-            TokenKind::Keyword(Keyword::From) => ItemKind::FromImport(self.parse_from_import()?),
-            TokenKind::Punct(Punct::At) => ItemKind::Impl(self.parse_impl()?),
-            _ => return self.unexpected("a declaration"),
-        };
+        let kind = self.parse_item_kind(private.is_some())?;
         let span = self.span_from(start);
         Ok(Item {
             private,
             kind,
             span,
         })
+    }
+
+    fn parse_item_kind(&mut self, is_private: bool) -> Parse<ItemKind> {
+        match self.kind() {
+            TokenKind::Keyword(Keyword::Func | Keyword::Async) => {
+                let func = self.parse_func(FuncPlace::Item);
+                func.map(|func| ItemKind::Func(Box::new(func)))
+            }
+            TokenKind::Keyword(Keyword::Struct) => self.parse_struct().map(ItemKind::Struct),
+            TokenKind::Keyword(Keyword::Enum) => self.parse_enum().map(ItemKind::Enum),
+            TokenKind::Keyword(Keyword::Trait) => self.parse_trait().map(ItemKind::Trait),
+            TokenKind::Keyword(Keyword::Extend) => self.parse_extend().map(ItemKind::Extend),
+            TokenKind::Keyword(Keyword::Type) => self.parse_alias().map(ItemKind::Alias),
+            _ if is_private => {
+                let expected =
+                    "`func`, `struct`, `enum`, `trait`, `extend` or `type` after `private`";
+                self.unexpected(expected)
+            }
+            TokenKind::Keyword(Keyword::Package) => {
+                self.bump();
+                self.expect_ident("the package's name")
+                    .map(ItemKind::Package)
+            }
+            TokenKind::Keyword(Keyword::Import) => self.parse_import().map(ItemKind::Import),
+            TokenKind::Keyword(Keyword::From) => self.parse_from_import().map(ItemKind::FromImport),
+            TokenKind::Punct(Punct::At) => self.parse_impl().map(ItemKind::Impl),
+            _ => self.unexpected("a declaration"),
+        }
     }
 
     // ------------------------------------------------------------ functions
@@ -108,15 +114,15 @@ impl Parser<'_> {
         self.parse_func_rest(start, is_async, place)
     }
 
-    /// A function behind the word `func` (or another language's word for it).
-    pub(super) fn parse_foreign_func(&mut self) -> Parse<Item> {
+    /// A function behind another language's word for `func`.
+    pub(super) fn parse_foreign_func(&mut self) -> Parse<StmtKind> {
         let start = self.bump().span;
         let func = self.parse_func_rest(start, None, FuncPlace::Item)?;
-        Ok(Item {
+        Ok(StmtKind::Item(Box::new(Item {
             private: None,
             span: func.span,
             kind: ItemKind::Func(Box::new(func)),
-        })
+        })))
     }
 
     fn parse_func_rest(
@@ -404,7 +410,12 @@ impl Parser<'_> {
             }
         }
         let opening = self.expect_opening_brace("the trait's head")?;
-        let members = self.parse_braced_list(opening, "this member", Self::parse_trait_member);
+        let members = self.parse_members(
+            opening,
+            "this member",
+            starts_member,
+            Self::parse_trait_member,
+        );
         let span = self.span_from(start);
         Ok(TraitDecl {
             name,
@@ -434,7 +445,7 @@ impl Parser<'_> {
         let start = self.bump().span;
         let ty = self.parse_type()?;
         let opening = self.expect_opening_brace("the extended type")?;
-        let funcs = self.parse_braced_list(opening, "this method", |p| match p.kind() {
+        let funcs = self.parse_members(opening, "this method", starts_member, |p| match p.kind() {
             TokenKind::Keyword(Keyword::Func | Keyword::Async) => p.parse_func(FuncPlace::Extend),
             _ => p.unexpected("`func` or `}` in the extension"),
         });
@@ -570,4 +581,9 @@ impl Parser<'_> {
             None => Ok(None),
         }
     }
+}
+
+/// The keywords that members of traits and extensions start with
+fn starts_member(keyword: Keyword) -> bool {
+    matches!(keyword, Keyword::Func | Keyword::Async | Keyword::Type)
 }

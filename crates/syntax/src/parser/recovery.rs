@@ -94,7 +94,9 @@ impl Parser<'_> {
             self.skip_separators();
             return;
         }
-        let ends_here = self.at(Punct::RBrace) || self.at(TokenKind::Eof);
+        // The declaration that showed a missing `}`; its line end is behind.
+        let is_abandoned = self.token().on_new_line && self.last_error == Some(self.pos);
+        let ends_here = self.at(Punct::RBrace) || self.at(TokenKind::Eof) || is_abandoned;
         if !ends_here && !self.at(Keyword::Case) && !self.at(Keyword::Default) {
             self.report_stmt_rest();
             self.skip_stmt();
@@ -124,6 +126,35 @@ impl Parser<'_> {
         self.report(
             Diagnostic::error(code::UNCLOSED, message, self.tokens[culprit].span)
                 .with_label(self.span(), "the file ends here")
+                .with_help("add the missing `}`"),
+        );
+    }
+
+    /// Whether a declaration or statement stands here, outdented as if the list that `opening`
+    /// opened had ended: no element starts with its keyword.
+    pub(super) fn at_declaration_behind(
+        &self,
+        opening: usize,
+        starts_element: fn(Keyword) -> bool,
+    ) -> bool {
+        let is_declaration = match *self.kind() {
+            TokenKind::Punct(Punct::At) => true,
+            TokenKind::Keyword(keyword) => {
+                let is_literal = matches!(keyword, Keyword::True | Keyword::False);
+                !is_literal && !starts_element(keyword) && !self.at_ahead(1, Punct::Colon)
+            }
+            _ => false,
+        };
+        is_declaration
+            && self.token().on_new_line
+            && self.indentation(self.pos) <= self.indentation(opening)
+    }
+
+    pub(super) fn report_unclosed_before(&mut self, opening: usize) {
+        let message = "this `{` is never closed";
+        self.report(
+            Diagnostic::error(code::UNCLOSED, message, self.tokens[opening].span)
+                .with_label(self.span(), "expected `}` before this")
                 .with_help("add the missing `}`"),
         );
     }

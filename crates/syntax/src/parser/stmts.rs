@@ -207,59 +207,65 @@ impl Parser<'_> {
 
     pub(super) fn parse_stmt(&mut self) -> Parse<Stmt> {
         let start = self.span();
-        if self.at_item() {
-            let item = self.parse_item()?;
-            let span = self.span_from(start);
-            let kind = StmtKind::Item(Box::new(item));
-            return Ok(Stmt { kind, span });
-        }
         if !self.at_timeout(true)
             && let Some(stmt) = self.maybe_foreign_stmt()
         {
             return stmt;
         }
-        let kind = match self.kind() {
-            TokenKind::Keyword(Keyword::Let) => return self.parse_let(),
-            TokenKind::Keyword(Keyword::Return) => self.parse_return()?,
-            TokenKind::Keyword(Keyword::Break) => {
-                self.bump();
-                StmtKind::Break
-            }
-            TokenKind::Keyword(Keyword::Continue) => {
-                self.bump();
-                StmtKind::Continue
-            }
-            TokenKind::Keyword(Keyword::While) => {
-                self.bump();
-                let condition = self.parse_head()?;
-                StmtKind::While(condition, self.parse_body("the condition")?)
-            }
-            TokenKind::Keyword(Keyword::Loop) => {
-                self.bump();
-                StmtKind::Loop(self.parse_body("`loop`")?)
-            }
-            TokenKind::Keyword(Keyword::For) => self.parse_for()?,
-            TokenKind::Keyword(Keyword::Select) => self.parse_select()?,
-            TokenKind::Keyword(Keyword::Defer) => self.parse_defer()?,
-            TokenKind::Punct(Punct::LBrace) if !self.at_entries() => {
-                StmtKind::Block(self.parse_block()?)
-            }
-            _ => self.parse_expr_stmt()?,
-        };
+        let kind = self.parse_stmt_kind()?;
         let span = self.span_from(start);
         Ok(Stmt { kind, span })
     }
 
-    pub(super) fn parse_foreign_func_stmt(&mut self) -> Parse<Stmt> {
-        let item = self.parse_foreign_func()?;
-        let span = item.span;
-        let kind = StmtKind::Item(Box::new(item));
-        Ok(Stmt { kind, span })
+    fn parse_stmt_kind(&mut self) -> Parse<StmtKind> {
+        if self.at_item() {
+            return self.parse_item_stmt();
+        }
+        match self.kind() {
+            TokenKind::Keyword(Keyword::Let) => self.parse_let(),
+            TokenKind::Keyword(Keyword::Return) => self.parse_return(),
+            TokenKind::Keyword(Keyword::Break) => self.parse_word(StmtKind::Break),
+            TokenKind::Keyword(Keyword::Continue) => self.parse_word(StmtKind::Continue),
+            TokenKind::Keyword(Keyword::While) => self.parse_while(),
+            TokenKind::Keyword(Keyword::Loop) => self.parse_loop(),
+            TokenKind::Keyword(Keyword::For) => self.parse_for(),
+            TokenKind::Keyword(Keyword::Select) => self.parse_select(),
+            TokenKind::Keyword(Keyword::Defer) => self.parse_defer(),
+            TokenKind::Punct(Punct::LBrace) if !self.at_entries() => {
+                self.parse_block().map(StmtKind::Block)
+            }
+            _ => self.parse_expr_stmt(),
+        }
+    }
+
+    fn parse_item_stmt(&mut self) -> Parse<StmtKind> {
+        let item = self.nested(Self::parse_item)?;
+        Ok(StmtKind::Item(Box::new(item)))
+    }
+
+    /// A statement of one word
+    fn parse_word(&mut self, kind: StmtKind) -> Parse<StmtKind> {
+        self.bump();
+        Ok(kind)
+    }
+
+    fn parse_while(&mut self) -> Parse<StmtKind> {
+        self.bump();
+        let condition = self.parse_head()?;
+        Ok(StmtKind::While(
+            condition,
+            self.parse_body("the condition")?,
+        ))
+    }
+
+    fn parse_loop(&mut self) -> Parse<StmtKind> {
+        self.bump();
+        self.parse_body("`loop`").map(StmtKind::Loop)
     }
 
     /// `let mut a, b: T = e`, behind whatever word declares a variable
-    pub(super) fn parse_let(&mut self) -> Parse<Stmt> {
-        let start = self.bump().span;
+    pub(super) fn parse_let(&mut self) -> Parse<StmtKind> {
+        self.bump();
         let mutable = match self.at_word("mut") && self.is_ident_ahead(1) {
             true => Some(self.bump().span),
             false => None,
@@ -278,14 +284,12 @@ impl Parser<'_> {
             true => Some(self.parse_expr()?),
             false => None,
         };
-        let span = self.span_from(start);
-        let kind = StmtKind::Let(LetStmt {
+        Ok(StmtKind::Let(LetStmt {
             mutable,
             names,
             ty,
             value,
-        });
-        Ok(Stmt { kind, span })
+        }))
     }
 
     fn parse_let_names(&mut self) -> Parse<Vec<Ident>> {
@@ -329,21 +333,25 @@ impl Parser<'_> {
     /// An expression, or an assignment to it
     fn parse_expr_stmt(&mut self) -> Parse<StmtKind> {
         let expr = self.parse_effect()?;
-        let op = match self.kind() {
-            TokenKind::Punct(Punct::Eq) => None,
-            TokenKind::Punct(Punct::PlusEq) => Some(BinaryOp::Add),
-            TokenKind::Punct(Punct::MinusEq) => Some(BinaryOp::Sub),
-            TokenKind::Punct(Punct::StarEq) => Some(BinaryOp::Mul),
-            TokenKind::Punct(Punct::SlashEq) => Some(BinaryOp::Div),
-            TokenKind::Punct(Punct::PercentEq) => Some(BinaryOp::Rem),
-            TokenKind::Punct(Punct::ColonEq) => return self.parse_foreign_define(expr),
-            _ => return Ok(StmtKind::Expr(expr)),
-        };
-        self.check_assignable(&expr);
+        match self.kind() {
+            TokenKind::Punct(Punct::Eq) => self.parse_assign(expr, None),
+            TokenKind::Punct(Punct::PlusEq) => self.parse_assign(expr, Some(BinaryOp::Add)),
+            TokenKind::Punct(Punct::MinusEq) => self.parse_assign(expr, Some(BinaryOp::Sub)),
+            TokenKind::Punct(Punct::StarEq) => self.parse_assign(expr, Some(BinaryOp::Mul)),
+            TokenKind::Punct(Punct::SlashEq) => self.parse_assign(expr, Some(BinaryOp::Div)),
+            TokenKind::Punct(Punct::PercentEq) => self.parse_assign(expr, Some(BinaryOp::Rem)),
+            TokenKind::Punct(Punct::ColonEq) => self.parse_foreign_define(expr),
+            _ => Ok(StmtKind::Expr(expr)),
+        }
+    }
+
+    /// `= e`, `+= e` behind the target
+    fn parse_assign(&mut self, target: Expr, op: Option<BinaryOp>) -> Parse<StmtKind> {
+        self.check_assignable(&target);
         let op_span = self.bump().span;
         let value = self.parse_expr()?;
         Ok(StmtKind::Assign(AssignStmt {
-            target: expr,
+            target,
             op,
             op_span,
             value,
