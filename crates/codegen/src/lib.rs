@@ -3,3 +3,4 @@
 pub mod emit;
 pub mod ir;
 pub mod layout;
+pub mod llvm;

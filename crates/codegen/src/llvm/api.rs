@@ -1,0 +1,115 @@
+//! The functions of LLVM's C API that are used, as one table filled by `dlsym`.
+
+use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::path::Path;
+
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+
+/// Any of LLVM's opaque references.
+pub type Handle = *mut c_void;
+
+/// A symbol with its address, as LLVMOrcAbsoluteSymbols takes it (`LLVMJITCSymbolMapPair`).
+#[repr(C)]
+pub struct SymbolPair {
+    pub name: Handle,
+    pub address: u64,
+    pub generic_flags: u8,
+    pub target_flags: u8,
+}
+
+macro_rules! api {
+    ($($name:ident($($ty:ty),*) $(-> $result:ty)?;)*) => {
+        /// Function pointers, named as in LLVM's headers.
+        #[allow(non_snake_case)]
+        pub struct Api {
+            $(pub $name: unsafe extern "C" fn($($ty),*) $(-> $result)?,)*
+            /// Keeps the code mapped.
+            _library: Library,
+        }
+
+        impl Api {
+            /// Opens the library and looks all functions up.
+            ///
+            /// # Safety
+            /// The file must be a libLLVM: its functions are trusted to have these signatures.
+            pub unsafe fn open(path: &Path) -> Result<Api, String> {
+                // SAFETY: the caller vouches for the library.
+                let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
+                    .map_err(|error| format!("cannot be opened ({error})"))?;
+                Ok(Api {
+                    $($name: {
+                        // SAFETY: the signature is the one of the C header.
+                        let symbol = unsafe { library.get(concat!(stringify!($name), "\0").as_bytes()) };
+                        *symbol.map_err(|_| format!("has no {}", stringify!($name)))?
+                    },)*
+                    _library: library,
+                })
+            }
+        }
+    };
+}
+
+api! {
+    LLVMGetVersion(*mut c_uint, *mut c_uint, *mut c_uint);
+    LLVMParseCommandLineOptions(c_int, *const *const c_char, *const c_char);
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeX86AsmParser();
+
+    LLVMContextCreate() -> Handle;
+    LLVMContextDispose(Handle);
+    LLVMCreateMemoryBufferWithMemoryRangeCopy(*const c_char, usize, *const c_char) -> Handle;
+    LLVMParseIRInContext(Handle, Handle, *mut Handle, *mut *mut c_char) -> c_int;
+    LLVMVerifyModule(Handle, c_int, *mut *mut c_char) -> c_int;
+    LLVMPrintModuleToString(Handle) -> *mut c_char;
+    LLVMDisposeMessage(*mut c_char);
+    LLVMGetErrorMessage(Handle) -> *mut c_char;
+    LLVMDisposeErrorMessage(*mut c_char);
+
+    LLVMGetTargetFromTriple(*const c_char, *mut Handle, *mut *mut c_char) -> c_int;
+    LLVMCreateTargetMachine(Handle, *const c_char, *const c_char, *const c_char, c_int, c_int, c_int) -> Handle;
+    LLVMDisposeTargetMachine(Handle);
+    LLVMCreateTargetDataLayout(Handle) -> Handle;
+    LLVMSetModuleDataLayout(Handle, Handle);
+    LLVMDisposeTargetData(Handle);
+    LLVMCreatePassBuilderOptions() -> Handle;
+    LLVMDisposePassBuilderOptions(Handle);
+    LLVMRunPasses(Handle, *const c_char, Handle, Handle) -> Handle;
+    LLVMTargetMachineEmitToMemoryBuffer(Handle, Handle, c_int, *mut *mut c_char, *mut Handle) -> c_int;
+    LLVMGetBufferStart(Handle) -> *const c_char;
+    LLVMGetBufferSize(Handle) -> usize;
+    LLVMDisposeMemoryBuffer(Handle);
+
+    LLVMGetModuleContext(Handle) -> Handle;
+    LLVMGetNamedFunction(Handle, *const c_char) -> Handle;
+    LLVMGlobalGetValueType(Handle) -> Handle;
+    LLVMGetFirstFunction(Handle) -> Handle;
+    LLVMGetNextFunction(Handle) -> Handle;
+    LLVMGetFirstBasicBlock(Handle) -> Handle;
+    LLVMGetNextBasicBlock(Handle) -> Handle;
+    LLVMGetBasicBlockTerminator(Handle) -> Handle;
+    LLVMGetInstructionOpcode(Handle) -> c_int;
+    LLVMGetOperand(Handle, c_uint) -> Handle;
+    LLVMInstructionGetDebugLoc(Handle) -> Handle;
+    LLVMSetCurrentDebugLocation2(Handle, Handle);
+    LLVMCreateBuilderInContext(Handle) -> Handle;
+    LLVMDisposeBuilder(Handle);
+    LLVMPositionBuilderBefore(Handle, Handle);
+    LLVMBuildExtractValue(Handle, Handle, c_uint, *const c_char) -> Handle;
+    LLVMBuildCall2(Handle, Handle, Handle, *const Handle, c_uint, *const c_char) -> Handle;
+    LLVMBuildUnreachable(Handle) -> Handle;
+    LLVMInstructionEraseFromParent(Handle);
+
+    LLVMOrcCreateLLJIT(*mut Handle, Handle) -> Handle;
+    LLVMOrcCreateLLJITBuilder() -> Handle;
+    LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(Handle, Handle);
+    LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(Handle) -> Handle;
+    LLVMOrcLLJITGetMainJITDylib(Handle) -> Handle;
+    LLVMOrcLLJITMangleAndIntern(Handle, *const c_char) -> Handle;
+    LLVMOrcAbsoluteSymbols(*const SymbolPair, usize) -> Handle;
+    LLVMOrcJITDylibDefine(Handle, Handle) -> Handle;
+    LLVMOrcLLJITAddObjectFile(Handle, Handle, Handle) -> Handle;
+    LLVMOrcLLJITLookup(Handle, *mut u64, *const c_char) -> Handle;
+}
