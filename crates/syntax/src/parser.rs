@@ -30,6 +30,9 @@ pub const MAX_NESTING: u32 = 128;
 /// How high an expression may grow by chaining (`a + b + …`, `a.b().c()…`).
 pub const MAX_HEIGHT: u32 = 500;
 
+/// How many broken elements of one braced list are reported.
+const MAX_BROKEN_ELEMENTS: u32 = 3;
+
 /// What [`parse`] gives.
 #[derive(Debug, Clone)]
 pub struct Parsed {
@@ -66,6 +69,15 @@ pub fn parse(file: FileId, text: &str) -> Parsed {
 struct Recover;
 
 type Parse<T> = Result<T, Recover>;
+
+/// What a braced list holds; for messages and recovery.
+struct Elements {
+    name: &'static str,
+    /// Every element has this in it, outside of inner brackets.
+    sign: Option<Punct>,
+    /// The keywords that elements start with, unless `:` follows.
+    keywords: &'static [Keyword],
+}
 
 struct Parser<'a> {
     text: &'a str,
@@ -319,21 +331,11 @@ impl<'a> Parser<'a> {
     fn parse_braced_list<T>(
         &mut self,
         opening: usize,
-        what: &str,
-        element: impl FnMut(&mut Self) -> Parse<T>,
-    ) -> Vec<T> {
-        self.parse_members(opening, what, |_| false, element)
-    }
-
-    /// Like [`Parser::parse_braced_list`], with the keywords its elements may start with.
-    fn parse_members<T>(
-        &mut self,
-        opening: usize,
-        what: &str,
-        starts_element: fn(Keyword) -> bool,
+        elements_are: &Elements,
         mut element: impl FnMut(&mut Self) -> Parse<T>,
     ) -> Vec<T> {
         let mut elements = Vec::new();
+        let mut broken_elements = 0;
         loop {
             while self.at(TokenKind::Newline) || self.at(Punct::Comma) || self.at(Punct::Semi) {
                 self.bump();
@@ -345,19 +347,29 @@ impl<'a> Parser<'a> {
                 self.report_unclosed(opening);
                 return elements;
             }
-            if self.at_declaration_behind(opening, starts_element) {
+            if self.at_stmt_behind_list(opening, elements_are) {
                 self.report_unclosed_before(opening);
                 return elements;
             }
-            match element(self) {
+            let reported = self.diagnostics.len();
+            let broken = match element(self) {
                 Ok(element) => {
                     elements.push(element);
-                    if !self.at_element_end() {
-                        self.report_element_rest(what);
-                        self.skip_element();
+                    let has_rest = !self.at_element_end();
+                    if has_rest {
+                        self.report_element_rest(elements_are.name);
                     }
+                    has_rest
                 }
-                Err(Recover) => self.skip_element(),
+                Err(Recover) => true,
+            };
+            if broken {
+                self.skip_element();
+                broken_elements += 1;
+            }
+            // A list with mistakes everywhere is no such list: that was said often enough.
+            if broken_elements > MAX_BROKEN_ELEMENTS {
+                self.diagnostics.truncate(reported);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Expressions.
 
 use super::types::ChanBracket;
-use super::{Parse, Parser, Recover};
+use super::{Elements, Parse, Parser, Recover};
 use crate::ast::{
     ArmBody, BinaryExpr, BinaryOp, ChanExpr, ChanExprStyle, ClosureExpr, Entry, Expr, ExprKind,
     FieldStyle, Ident, IfBranch, IfExpr, MatchArm, MatchExpr, StmtKind, Type, TypeKind, UnaryOp,
@@ -15,6 +15,18 @@ type Level = u8;
 
 /// The loosest infix level that [`Parser::parse_binary`] handles (`<-` is above it).
 const LOOSEST: Level = 2;
+
+const ENTRIES: Elements = Elements {
+    name: "this entry",
+    sign: Some(Punct::Colon),
+    keywords: &[],
+};
+
+const ARMS: Elements = Elements {
+    name: "this arm",
+    sign: Some(Punct::FatArrow),
+    keywords: &[],
+};
 
 fn binary_op(kind: &TokenKind) -> Option<(BinaryOp, Level)> {
     let TokenKind::Punct(punct) = kind else {
@@ -440,7 +452,7 @@ impl Parser<'_> {
     fn parse_entries(&mut self) -> Parse<Vec<Entry>> {
         let opening = self.pos;
         self.bump();
-        self.nested(|p| Ok(p.parse_braced_list(opening, "this entry", Self::parse_entry)))
+        self.nested(|p| Ok(p.parse_braced_list(opening, &ENTRIES, Self::parse_entry)))
     }
 
     fn parse_entry(&mut self) -> Parse<Entry> {
@@ -496,7 +508,7 @@ impl Parser<'_> {
         let value = Box::new(self.parse_head()?);
         let arms = self.nested(|p| {
             let opening = p.expect_opening_brace("the matched value")?;
-            Ok(p.parse_braced_list(opening, "this arm", Self::parse_arm))
+            Ok(p.parse_braced_list(opening, &ARMS, Self::parse_arm))
         })?;
         Ok(ExprKind::Match(MatchExpr { value, arms }))
     }

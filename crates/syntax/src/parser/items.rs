@@ -1,6 +1,6 @@
 //! Declarations.
 
-use super::{Parse, Parser};
+use super::{Elements, Parse, Parser};
 use crate::ast::{
     AliasDecl, EnumDecl, ExtendDecl, FieldDecl, FromImportDecl, Func, Ident, ImplClause, ImplDecl,
     ImplTarget, ImportDecl, ImportPath, ImportedName, Item, ItemKind, Param, Receiver, StmtKind,
@@ -9,6 +9,25 @@ use crate::ast::{
 use crate::diagnostic::{Diagnostic, code};
 use crate::span::Span;
 use crate::token::{Keyword, Punct, TokenKind};
+
+const FIELDS: Elements = Elements {
+    name: "this field",
+    sign: Some(Punct::Colon),
+    keywords: &[],
+};
+
+const VARIANTS: Elements = Elements {
+    name: "this variant",
+    sign: None,
+    keywords: &[],
+};
+
+/// Of traits and extensions.
+const MEMBERS: Elements = Elements {
+    name: "this member",
+    sign: None,
+    keywords: &[Keyword::Func, Keyword::Async, Keyword::Type],
+};
 
 /// Which functions a place admits.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -299,7 +318,7 @@ impl Parser<'_> {
         let name = self.expect_ident("the struct's name")?;
         let type_params = self.maybe_type_params()?;
         let opening = self.expect_opening_brace("the struct's name")?;
-        let fields = self.parse_braced_list(opening, "this field", Self::parse_field_decl);
+        let fields = self.parse_braced_list(opening, &FIELDS, Self::parse_field_decl);
         let span = self.span_from(start);
         Ok(StructDecl {
             name,
@@ -349,7 +368,7 @@ impl Parser<'_> {
 
     /// Variants need no separator: `enum Color { Red Green }`.
     fn parse_variants(&mut self, opening: usize) -> Vec<VariantDecl> {
-        let groups = self.parse_braced_list(opening, "this variant", |p| {
+        let groups = self.parse_braced_list(opening, &VARIANTS, |p| {
             let mut group = vec![p.parse_variant_decl()?];
             while p.at_ident() {
                 group.push(p.parse_variant_decl()?);
@@ -410,12 +429,7 @@ impl Parser<'_> {
             }
         }
         let opening = self.expect_opening_brace("the trait's head")?;
-        let members = self.parse_members(
-            opening,
-            "this member",
-            starts_member,
-            Self::parse_trait_member,
-        );
+        let members = self.parse_braced_list(opening, &MEMBERS, Self::parse_trait_member);
         let span = self.span_from(start);
         Ok(TraitDecl {
             name,
@@ -445,7 +459,7 @@ impl Parser<'_> {
         let start = self.bump().span;
         let ty = self.parse_type()?;
         let opening = self.expect_opening_brace("the extended type")?;
-        let funcs = self.parse_members(opening, "this method", starts_member, |p| match p.kind() {
+        let funcs = self.parse_braced_list(opening, &MEMBERS, |p| match p.kind() {
             TokenKind::Keyword(Keyword::Func | Keyword::Async) => p.parse_func(FuncPlace::Extend),
             _ => p.unexpected("`func` or `}` in the extension"),
         });
@@ -581,9 +595,4 @@ impl Parser<'_> {
             None => Ok(None),
         }
     }
-}
-
-/// The keywords that members of traits and extensions start with
-fn starts_member(keyword: Keyword) -> bool {
-    matches!(keyword, Keyword::Func | Keyword::Async | Keyword::Type)
 }

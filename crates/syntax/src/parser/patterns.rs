@@ -1,9 +1,15 @@
 //! Patterns.
 
-use super::{Parse, Parser};
+use super::{Elements, Parse, Parser};
 use crate::ast::{FieldPattern, Ident, Literal, LiteralKind, Pattern, PatternKind, RestPattern};
 use crate::diagnostic::{Diagnostic, code};
 use crate::token::{Keyword, Punct, TokenKind};
+
+const FIELDS: Elements = Elements {
+    name: "this field",
+    sign: None,
+    keywords: &[],
+};
 
 impl Parser<'_> {
     /// `a | b`
@@ -74,7 +80,7 @@ impl Parser<'_> {
         if self.at(Punct::LBrace) {
             let opening = self.pos;
             self.bump();
-            let fields = self.parse_braced_list(opening, "this field", Self::parse_field_pattern);
+            let fields = self.parse_braced_list(opening, &FIELDS, Self::parse_field_pattern);
             return Ok(PatternKind::Struct { path, fields });
         }
         match <[Ident; 1]>::try_from(path) {

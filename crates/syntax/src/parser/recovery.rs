@@ -1,6 +1,6 @@
 //! Reporting errors, and going on behind them.
 
-use super::{Parse, Parser, Recover};
+use super::{Elements, Parse, Parser, Recover};
 use crate::diagnostic::{Diagnostic, code};
 use crate::token::{Keyword, Punct, TokenKind};
 
@@ -122,6 +122,9 @@ impl Parser<'_> {
     /// of its partner gives that one away.
     pub(super) fn report_unclosed(&mut self, opening: usize) {
         let culprit = self.misindented_brace().unwrap_or(opening);
+        if self.tokens[culprit].kind != TokenKind::Punct(Punct::LBrace) {
+            return;
+        }
         let message = "this `{` is never closed";
         self.report(
             Diagnostic::error(code::UNCLOSED, message, self.tokens[culprit].span)
@@ -130,27 +133,44 @@ impl Parser<'_> {
         );
     }
 
-    /// Whether a declaration or statement stands here, outdented as if the list that `opening`
-    /// opened had ended: no element starts with its keyword.
-    pub(super) fn at_declaration_behind(
-        &self,
-        opening: usize,
-        starts_element: fn(Keyword) -> bool,
-    ) -> bool {
-        let is_declaration = match *self.kind() {
-            TokenKind::Punct(Punct::At) => true,
+    /// Whether something stands here that is no element of the list `opening` opened, and is
+    /// outdented as if that list had ended: its `}` was forgotten.
+    pub(super) fn at_stmt_behind_list(&self, opening: usize, elements: &Elements) -> bool {
+        let is_element = match *self.kind() {
+            TokenKind::Punct(Punct::At) => false,
+            TokenKind::Keyword(Keyword::True | Keyword::False) => true,
             TokenKind::Keyword(keyword) => {
-                let is_literal = matches!(keyword, Keyword::True | Keyword::False);
-                !is_literal && !starts_element(keyword) && !self.at_ahead(1, Punct::Colon)
+                elements.keywords.contains(&keyword) || self.at_ahead(1, Punct::Colon)
             }
-            _ => false,
+            _ => elements.sign.is_none_or(|sign| self.element_has(sign)),
         };
-        is_declaration
+        !is_element
             && self.token().on_new_line
             && self.indentation(self.pos) <= self.indentation(opening)
     }
 
+    /// Whether this punctuation stands between here and the end of the element.
+    fn element_has(&self, sign: Punct) -> bool {
+        let mut at = self.pos;
+        loop {
+            match self.tokens[at].kind {
+                TokenKind::Punct(punct) if punct == sign => return true,
+                TokenKind::Punct(Punct::LParen | Punct::LBracket | Punct::LBrace) => {
+                    at = self.partners[at].max(at);
+                }
+                TokenKind::Newline
+                | TokenKind::Eof
+                | TokenKind::Punct(Punct::Comma | Punct::Semi | Punct::RBrace) => return false,
+                _ => {}
+            }
+            at = (at + 1).min(self.tokens.len() - 1);
+        }
+    }
+
     pub(super) fn report_unclosed_before(&mut self, opening: usize) {
+        if self.tokens[opening].kind != TokenKind::Punct(Punct::LBrace) {
+            return;
+        }
         let message = "this `{` is never closed";
         self.report(
             Diagnostic::error(code::UNCLOSED, message, self.tokens[opening].span)
@@ -169,6 +189,11 @@ impl Parser<'_> {
                 opening < closing && self.indentation(closing) < self.indentation(opening)
             })
             .map(|(opening, _)| opening)
+    }
+
+    /// Whether the line ends here, and the next is indented more.
+    pub(super) fn at_indented_line(&self) -> bool {
+        self.at(TokenKind::Newline) && self.indentation(self.pos) < self.indentation(self.pos + 1)
     }
 
     /// The width of the blanks before the first token on the line of this one.

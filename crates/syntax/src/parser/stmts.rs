@@ -74,7 +74,7 @@ impl Parser<'_> {
         self.at(TokenKind::Newline) && self.at_ahead(1, Punct::LBrace)
     }
 
-    /// The `{` behind a head; gives its index.
+    /// The `{` behind a head; gives its index (or that of the line end where it was forgotten).
     pub(super) fn expect_opening_brace(&mut self, head: &str) -> Parse<usize> {
         if self.at_brace_on_next_line() {
             self.bump();
@@ -87,7 +87,12 @@ impl Parser<'_> {
         if !self.at(Punct::LBrace) {
             let mut diagnostic = self.unexpected_here(&format!("`{{` after {head}"));
             diagnostic.help = self.foreign_help().map(str::to_owned);
-            return self.fail(diagnostic);
+            self.report(diagnostic);
+            // What is indented behind the head was meant to be its body.
+            if self.at_indented_line() {
+                return Ok(self.pos);
+            }
+            return Err(Recover);
         }
         let opening = self.pos;
         self.bump();
