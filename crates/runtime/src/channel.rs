@@ -1,0 +1,517 @@
+//! Channels: one core for Echo, Rust and C.
+//!
+//! # Invariants (all state is guarded by the channel's lock)
+//! * Waiting receivers that can still be woken exist only while the buffer is empty, waiting senders only while it is full; both at once
+//!   only when one select sends and receives on the channel. So a value never overtakes another.
+//! * A closed channel has no waiters: `close` takes them all out in the same critical section.
+//! * Hand-over writes straight to the partner's destination: a receiver's `out`, or from a sender's `value`, both in the frame of the
+//!   parked partner. The partner is woken after the lock is released.
+//! * Values are made shared before the lock is taken (or while their owner is parked), so no critical section walks a value.
+//! * The fields that change are atomics so that `len`, `cap`, `is_closed` and the quick look of a poll can read them without the lock;
+//!   they are written under it, with relaxed ordering: the lock orders everything that matters.
+
+use crate::handle;
+use crate::panic;
+use crate::scheduler::Outcome;
+use crate::value;
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use echo_abi::layout::{DESC_MANAGED, TypeDesc};
+use std::alloc::{Layout, alloc, dealloc};
+use std::ptr;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// What a sender sees on a closed channel.
+pub const SEND_ON_CLOSED: &str = "send on closed channel";
+const CLOSE_OF_CLOSED: &str = "close of closed channel";
+
+/// Bit of [`Channel::state`]; the rest is the capacity.
+const CLOSED: u32 = 1 << 31;
+
+#[repr(C)]
+pub struct Channel {
+    pub(crate) base: Waitable,
+    /// Capacity, and [`CLOSED`].
+    state: AtomicU32,
+    element: *const TypeDesc,
+    /// `capacity` elements; dangling when that takes no bytes.
+    buffer: *mut u8,
+    /// Index of the oldest buffered value.
+    head: AtomicU32,
+    /// Buffered values.
+    len: AtomicU32,
+    senders: Queue,
+    receivers: Queue,
+}
+const _: () = assert!(
+    size_of::<Channel>() < 64,
+    "the requirement's overhead per channel"
+);
+
+/// What to do about a closed channel.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum OnClosed {
+    /// Send: panic. Receive: the zero value, or a panic when there is none.
+    Panic,
+    /// Answer false, touch nothing.
+    Report,
+}
+
+/// A new channel with one owner.
+pub unsafe fn new(element: *const TypeDesc, capacity: i64, position: u32) -> Outcome {
+    if capacity < 0 {
+        return panic::raise(
+            format!("channel capacity is negative: {capacity}"),
+            position,
+        );
+    }
+    // SAFETY: descriptors are constants of the program.
+    let layout = unsafe { buffer_layout(&*element, capacity) };
+    let buffer = match layout {
+        None => ptr::null_mut(),
+        Some(layout) if layout.size() == 0 => ptr::without_provenance_mut(layout.align()),
+        // SAFETY: the size is not zero.
+        Some(layout) => unsafe { alloc(layout) },
+    };
+    if buffer.is_null() {
+        return panic::raise(
+            format!("channel capacity is too large: {capacity}"),
+            position,
+        );
+    }
+    let channel = handle::create(|base| Channel {
+        base,
+        state: AtomicU32::new(capacity as u32),
+        element,
+        buffer,
+        head: AtomicU32::new(0),
+        len: AtomicU32::new(0),
+        senders: Queue::new(),
+        receivers: Queue::new(),
+    });
+    Outcome::pointer(channel)
+}
+
+/// Layout of the buffer, or `None` when it is beyond what can be addressed.
+fn buffer_layout(element: &TypeDesc, capacity: i64) -> Option<Layout> {
+    if capacity >= i64::from(CLOSED) {
+        return None;
+    }
+    let bytes = (element.size as usize).checked_mul(capacity as usize)?;
+    Layout::from_size_align(bytes, usize::from(element.align).max(1)).ok()
+}
+
+/// Drops what is buffered and frees the channel. Nobody waits: waiters are owners.
+pub unsafe fn destroy(channel: *mut Channel) {
+    // SAFETY: the last owner is gone, so this is the only access.
+    unsafe {
+        let this = &*channel;
+        while this.buffered() > 0 {
+            let slot = this.take_slot();
+            if this.is_managed() {
+                value::drop(slot, this.element());
+            }
+        }
+        if let Some(layout) = buffer_layout(&*this.element, i64::from(this.capacity()))
+            && layout.size() > 0
+        {
+            dealloc(this.buffer, layout);
+        }
+        handle::free(channel);
+    }
+}
+
+impl Channel {
+    pub fn element(&self) -> &'static TypeDesc {
+        // SAFETY: descriptors live as long as the program.
+        unsafe { &*self.element }
+    }
+
+    pub fn is_managed(&self) -> bool {
+        self.element().flags & DESC_MANAGED != 0
+    }
+
+    pub fn capacity(&self) -> u32 {
+        self.state.load(Relaxed) & !CLOSED
+    }
+
+    /// Values in the buffer.
+    pub fn buffered(&self) -> u32 {
+        self.len.load(Relaxed)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state.load(Relaxed) & CLOSED != 0
+    }
+
+    /// Whether a receive would have to wait, as far as can be seen without the lock: what a poll asks first.
+    pub fn looks_empty(&self) -> bool {
+        self.buffered() == 0 && self.senders.is_empty() && !self.is_closed()
+    }
+
+    /// Whether somebody waits for a value, as far as can be seen without the lock.
+    pub fn has_receivers(&self) -> bool {
+        !self.receivers.is_empty()
+    }
+
+    unsafe fn slot(&self, index: u32) -> *mut u8 {
+        // SAFETY: `index < capacity`, so the slot is in the buffer.
+        unsafe {
+            self.buffer
+                .add(index as usize * self.element().size as usize)
+        }
+    }
+
+    /// The oldest buffered value, no longer counted. `len > 0`.
+    unsafe fn take_slot(&self) -> *mut u8 {
+        let head = self.head.load(Relaxed);
+        self.head.store(self.wrap(head + 1), Relaxed);
+        self.len.store(self.buffered() - 1, Relaxed);
+        // SAFETY: `head < capacity`.
+        unsafe { self.slot(head) }
+    }
+
+    /// The slot for the next value, already counted. `len < capacity`.
+    unsafe fn put_slot(&self) -> *mut u8 {
+        let len = self.buffered();
+        let index = self.wrap(self.head.load(Relaxed) + len);
+        self.len.store(len + 1, Relaxed);
+        // SAFETY: wrapped.
+        unsafe { self.slot(index) }
+    }
+
+    fn wrap(&self, index: u32) -> u32 {
+        let capacity = self.capacity();
+        if index >= capacity {
+            index - capacity
+        } else {
+            index
+        }
+    }
+
+    /// Copies one element bitwise.
+    pub unsafe fn copy(&self, from: *const u8, to: *mut u8) {
+        // SAFETY: both places hold one element; they never overlap.
+        unsafe {
+            match self.element().size {
+                8 => to
+                    .cast::<u64>()
+                    .write_unaligned(from.cast::<u64>().read_unaligned()),
+                0 => {}
+                size => ptr::copy_nonoverlapping(from, to, size as usize),
+            }
+        }
+    }
+
+    /// A send that need not wait. Under the lock, open channel. `Some` with the receiver to wake, if one was waiting.
+    pub unsafe fn send_now(&self, from: *const u8) -> Option<Option<*mut Waiter>> {
+        // SAFETY: under the lock; a claimed receiver is parked, its `value` is a place for one element.
+        unsafe {
+            if let Some(receiver) = self.receivers.pop() {
+                self.copy(from, (*receiver).value);
+                return Some(Some(receiver));
+            }
+            if self.buffered() < self.capacity() {
+                let slot = self.put_slot();
+                self.copy(from, slot);
+                return Some(None);
+            }
+        }
+        None
+    }
+
+    /// A receive that need not wait. Under the lock. `Some` with the sender to wake, if one was waiting.
+    pub unsafe fn receive_now(&self, to: *mut u8) -> Option<Option<*mut Waiter>> {
+        // SAFETY: under the lock; a claimed sender is parked, its `value` holds one element.
+        unsafe {
+            if self.buffered() > 0 {
+                let slot = self.take_slot();
+                self.copy(slot, to);
+                let sender = self.senders.pop();
+                if let Some(sender) = sender {
+                    let slot = self.put_slot();
+                    self.copy((*sender).value, slot);
+                }
+                return Some(sender);
+            }
+            let sender = self.senders.pop()?;
+            self.copy((*sender).value, to);
+            Some(Some(sender))
+        }
+    }
+
+    /// Whether a send would take effect now (by value or by panic). Under the lock.
+    pub unsafe fn can_send(&self) -> bool {
+        // SAFETY: under the lock.
+        self.is_closed()
+            || self.buffered() < self.capacity()
+            || unsafe { self.receivers.first() }.is_some()
+    }
+
+    /// Whether a receive would take effect now. Under the lock.
+    pub unsafe fn can_receive(&self) -> bool {
+        // SAFETY: under the lock.
+        self.is_closed() || self.buffered() > 0 || unsafe { self.senders.first() }.is_some()
+    }
+
+    /// The queue a waiter of that purpose stands in.
+    pub fn queue(&self, purpose: Purpose) -> &Queue {
+        if purpose.is_send() {
+            &self.senders
+        } else {
+            &self.receivers
+        }
+    }
+
+    /// Writes the zero value, if the type has one.
+    pub unsafe fn write_zero(&self, to: *mut u8) -> bool {
+        let zero = self.element().zero;
+        if zero.is_null() {
+            return self.element().size == 0;
+        }
+        // SAFETY: `zero` is one element; what it points to is immortal.
+        unsafe { self.copy(zero, to) };
+        true
+    }
+
+    fn no_zero_message(&self) -> String {
+        format!(
+            "receive from closed channel: type {} has no zero value",
+            value::type_name(self.element())
+        )
+    }
+}
+
+/// Sends `from` (moved). The word is whether it was sent.
+pub unsafe fn send(
+    channel: *mut Channel,
+    from: *mut u8,
+    on_closed: OnClosed,
+    position: u32,
+) -> Outcome {
+    // SAFETY: the caller owns a reference to the channel and the value in `from`.
+    unsafe {
+        let this = &*channel;
+        if this.is_managed() {
+            value::share(from, this.element());
+        }
+        this.base.lock.lock();
+        if this.is_closed() {
+            this.base.lock.unlock();
+            if this.is_managed() {
+                value::drop(from, this.element());
+            }
+            return match on_closed {
+                OnClosed::Panic => panic::raise(SEND_ON_CLOSED, position),
+                OnClosed::Report => Outcome::value(0),
+            };
+        }
+        if let Some(receiver) = this.send_now(from) {
+            this.base.lock.unlock();
+            if let Some(receiver) = receiver {
+                waiter::wake(receiver, 1);
+            }
+            return Outcome::value(1);
+        }
+        let purpose = match on_closed {
+            OnClosed::Panic => Purpose::Send,
+            OnClosed::Report => Purpose::SendResult,
+        };
+        let node = Waiter::for_caller(&this.base, purpose, position);
+        (*node).value = from;
+        this.senders.push(node);
+        waiter::park(node)
+    }
+}
+
+/// Receives into `out`. The word is whether a value came.
+pub unsafe fn receive(
+    channel: *mut Channel,
+    out: *mut u8,
+    on_closed: OnClosed,
+    position: u32,
+) -> Outcome {
+    // SAFETY: the caller owns a reference to the channel; `out` has room for one element.
+    unsafe {
+        let this = &*channel;
+        this.base.lock.lock();
+        if let Some(sender) = this.receive_now(out) {
+            this.base.lock.unlock();
+            if let Some(sender) = sender {
+                waiter::wake(sender, 1);
+            }
+            return Outcome::value(1);
+        }
+        if this.is_closed() {
+            this.base.lock.unlock();
+            if on_closed == OnClosed::Panic && !this.write_zero(out) {
+                return panic::raise(this.no_zero_message(), position);
+            }
+            return Outcome::value(0);
+        }
+        let purpose = match on_closed {
+            OnClosed::Panic => Purpose::Receive,
+            OnClosed::Report => Purpose::ReceiveOption,
+        };
+        let node = Waiter::for_caller(&this.base, purpose, position);
+        (*node).value = out;
+        this.receivers.push(node);
+        waiter::park(node)
+    }
+}
+
+/// Sends `from` (moved) if that need not wait.
+pub unsafe fn try_send(channel: *mut Channel, from: *mut u8) -> bool {
+    // SAFETY: as in `send`.
+    unsafe {
+        let this = &*channel;
+        if this.is_managed() {
+            value::share(from, this.element());
+        }
+        this.base.lock.lock();
+        let sent = if this.is_closed() {
+            None
+        } else {
+            this.send_now(from)
+        };
+        this.base.lock.unlock();
+        match sent {
+            Some(Some(receiver)) => waiter::wake(receiver, 1),
+            Some(None) => {}
+            None if this.is_managed() => value::drop(from, this.element()),
+            None => {}
+        }
+        sent.is_some()
+    }
+}
+
+/// Receives into `out` if a value is there.
+pub unsafe fn try_receive(channel: *mut Channel, out: *mut u8) -> bool {
+    // SAFETY: as in `receive`.
+    unsafe {
+        let this = &*channel;
+        if this.looks_empty() {
+            return false;
+        }
+        this.base.lock.lock();
+        let received = this.receive_now(out);
+        this.base.lock.unlock();
+        if let Some(Some(sender)) = received {
+            waiter::wake(sender, 1);
+        }
+        received.is_some()
+    }
+}
+
+/// Closes the channel and wakes all who wait.
+pub unsafe fn close(channel: *mut Channel, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference to the channel.
+    unsafe {
+        let this = &*channel;
+        this.base.lock.lock();
+        if this.is_closed() {
+            this.base.lock.unlock();
+            return panic::raise(CLOSE_OF_CLOSED, position);
+        }
+        let state = this.state.load(Relaxed);
+        this.state.store(state | CLOSED, Relaxed);
+        let receivers = this.receivers.pop_all();
+        let senders = this.senders.pop_all();
+        this.base.lock.unlock();
+        for receiver in receivers {
+            this.wake_closed_receiver(receiver);
+        }
+        for sender in senders {
+            this.wake_closed_sender(sender);
+        }
+        Outcome::value(0)
+    }
+}
+
+impl Channel {
+    unsafe fn wake_closed_receiver(&self, receiver: *mut Waiter) {
+        // SAFETY: a claimed receiver is parked, its `value` is a place for one element.
+        unsafe {
+            match (*receiver).purpose {
+                Purpose::ReceiveOption => waiter::wake(receiver, 0),
+                Purpose::Receive if !self.write_zero((*receiver).value) => {
+                    waiter::raise(receiver, self.no_zero_message())
+                }
+                _ => {
+                    self.write_zero((*receiver).value);
+                    waiter::wake(receiver, 0);
+                }
+            }
+        }
+    }
+
+    unsafe fn wake_closed_sender(&self, sender: *mut Waiter) {
+        // SAFETY: a claimed sender is parked, its `value` holds one element; that of a select stays its caller's.
+        unsafe {
+            let purpose = (*sender).purpose;
+            if self.is_managed() && purpose != Purpose::SelectSend {
+                value::drop((*sender).value, self.element());
+            }
+            match purpose {
+                Purpose::SendResult => waiter::wake(sender, 0),
+                _ => waiter::raise(sender, SEND_ON_CLOSED),
+            }
+        }
+    }
+}
+
+// ---- rows of the symbol table
+
+pub unsafe fn echo_chan_new(element: *mut u8, capacity: i64, position: i32) -> Outcome {
+    // SAFETY: the contract of the table, here and below.
+    unsafe { new(element.cast(), capacity, position as u32) }
+}
+
+pub unsafe fn echo_chan_send(channel: *mut u8, value: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { send(channel.cast(), value, OnClosed::Panic, position as u32) }
+}
+
+pub unsafe fn echo_chan_send_result(channel: *mut u8, value: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { send(channel.cast(), value, OnClosed::Report, position as u32) }
+}
+
+pub unsafe fn echo_chan_receive(channel: *mut u8, out: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { receive(channel.cast(), out, OnClosed::Panic, position as u32) }
+}
+
+pub unsafe fn echo_chan_receive_option(channel: *mut u8, out: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { receive(channel.cast(), out, OnClosed::Report, position as u32) }
+}
+
+pub unsafe extern "C" fn echo_chan_try_send(channel: *mut u8, value: *mut u8) -> bool {
+    // SAFETY: see above.
+    unsafe { try_send(channel.cast(), value) }
+}
+
+pub unsafe extern "C" fn echo_chan_try_receive(channel: *mut u8, out: *mut u8) -> bool {
+    // SAFETY: see above.
+    unsafe { try_receive(channel.cast(), out) }
+}
+
+pub unsafe fn echo_chan_close(channel: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { close(channel.cast(), position as u32) }
+}
+
+pub unsafe extern "C" fn echo_chan_is_closed(channel: *mut u8) -> bool {
+    // SAFETY: see above.
+    unsafe { (*channel.cast::<Channel>()).is_closed() }
+}
+
+pub unsafe extern "C" fn echo_chan_len(channel: *mut u8) -> i64 {
+    // SAFETY: see above.
+    unsafe { i64::from((*channel.cast::<Channel>()).buffered()) }
+}
+
+pub unsafe extern "C" fn echo_chan_cap(channel: *mut u8) -> i64 {
+    // SAFETY: see above.
+    unsafe { i64::from((*channel.cast::<Channel>()).capacity()) }
+}

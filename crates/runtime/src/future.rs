@@ -1,0 +1,566 @@
+//! Futures and promises: one kind of block.
+//!
+//! # Protocol
+//! * `state` is written once, from [`PENDING`] to [`RESOLVED`] or [`REJECTED`], under the lock, with release ordering, after the slot is
+//!   filled. Who reads a settled state with acquire ordering may read the slot without the lock, for ever. While pending, the slot belongs to the
+//!   coroutine whose result it is ([`result_slot`]); a promise's slot is written under the lock by the one who settles it.
+//! * Registering a waiter or callback: look at `state`; if pending take the lock (one atomic swap), look again, link the waiter, unlock or park.
+//! * Settling takes all waiters out in the same critical section and wakes them afterwards; the value was made shared before. So a waiter
+//!   that was queued is woken, and none is queued afterwards.
+//! * Callbacks may settle further futures (`all` of `all` of …): what those claim goes to the end of the same list, so no chain, however
+//!   long, nests calls.
+//! * A waiter's future stays alive until it is woken: whoever waits owns a reference.
+//!
+//! A rejected future keeps its [`Failure`] in the slot. Failures know themselves whether anybody observed them; they are watched from
+//! the rejection on, and reported when the future goes away or the program ends.
+
+mod combine;
+
+pub use combine::{all, race};
+
+use crate::coroutine::{Completion, Ended};
+use crate::failure::Failure;
+use crate::handle;
+use crate::panic::{self, Exception};
+use crate::scheduler::{self, Outcome};
+use crate::value;
+use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter};
+use echo_abi::layout::{DESC_MANAGED, EntryDesc, TypeDesc};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::ffi::c_void;
+use std::mem::ManuallyDrop;
+use std::ptr;
+use std::sync::atomic::{
+    AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+
+pub const PENDING: u32 = 0;
+pub const RESOLVED: u32 = 1;
+pub const REJECTED: u32 = 2;
+
+/// Header of the block; a value larger than the slot continues behind it.
+#[repr(C)]
+pub struct Future {
+    base: Waitable,
+    state: AtomicU32,
+    /// Null for void.
+    result: *const TypeDesc,
+    waiters: Queue,
+    /// Id of the coroutine whose result it is, for reports; [`NO_COROUTINE`] for others.
+    coroutine: AtomicU64,
+    /// Where it was made.
+    position: u32,
+    slot: Slot,
+}
+const _: () = assert!(size_of::<Future>() <= 64);
+
+/// Of a future that is no coroutine's result.
+pub const NO_COROUTINE: u64 = u64::MAX;
+
+/// The first bytes of the value, or the failure.
+#[repr(C, align(16))]
+union Slot {
+    value: [u8; 8],
+    failure: ManuallyDrop<Failure>,
+}
+
+/// A pending future with `owners` owners, all handles to be released one by one. `result` is null for void.
+pub unsafe fn new(result: *const TypeDesc, owners: i32, position: u32) -> *mut Future {
+    // SAFETY: descriptors are constants of the program.
+    let size = unsafe { result.as_ref() }.map_or(0, |desc| desc.size as usize);
+    let bytes = size_of::<Future>().max(std::mem::offset_of!(Future, slot) + size);
+    handle::create_sized(bytes, owners, |base| Future {
+        base,
+        state: AtomicU32::new(PENDING),
+        result,
+        waiters: Queue::new(),
+        coroutine: AtomicU64::new(NO_COROUTINE),
+        position,
+        slot: Slot { value: [0; 8] },
+    })
+}
+
+/// Where the coroutine whose result it is writes it, before [`complete`].
+pub unsafe fn result_slot(future: *mut Future) -> *mut u8 {
+    // SAFETY: the future is alive.
+    unsafe { (&raw mut (*future).slot).cast() }
+}
+
+/// Starts `entry` as a coroutine with `args` (moved); the owned future of its result.
+pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> *mut Future {
+    // SAFETY: the entry describes its arguments and result; the coroutine holds a reference until it has ended.
+    unsafe {
+        let future = new((*entry).result, 2, position);
+        let id = scheduler::spawn(
+            entry,
+            args,
+            result_slot(future),
+            position,
+            completion(future),
+        );
+        (*future).coroutine.store(id, Relaxed);
+        future
+    }
+}
+
+/// Settles `future` with the end of a coroutine and gives up the coroutine's reference.
+pub fn completion(future: *mut Future) -> Completion {
+    unsafe fn finish(data: *mut c_void, ended: Ended) {
+        let future: *mut Future = data.cast();
+        // SAFETY: the coroutine's reference, given up at the end.
+        unsafe {
+            match ended {
+                Ended::Completed => complete(future),
+                Ended::Failed(failure) => {
+                    fail(future, failure);
+                }
+            }
+            handle::release_with(future, destroy);
+        }
+    }
+    Completion {
+        data: future.cast(),
+        finish,
+    }
+}
+
+/// The result is in the slot: resolves the future.
+pub unsafe fn complete(future: *mut Future) {
+    // SAFETY: the future is alive, pending, and its slot filled by the only one who may.
+    unsafe {
+        let mut claimed = Claimed::new();
+        complete_onto(future, &mut claimed);
+        deliver_all(claimed);
+    }
+}
+
+unsafe fn complete_onto(future: *mut Future, claimed: &mut Claimed) {
+    // SAFETY: as in `complete`.
+    unsafe {
+        let this = &*future;
+        if let Some(desc) = this.managed() {
+            value::share(result_slot(future), desc);
+        }
+        this.base.lock.lock();
+        claimed.append(this.publish(RESOLVED));
+    }
+}
+
+/// Resolves the future with `from` (moved; null for void). False, and the value dropped, when it is settled already.
+pub unsafe fn resolve(future: *mut Future, from: *mut u8) -> bool {
+    // SAFETY: the caller owns a reference and the value.
+    unsafe {
+        let mut claimed = Claimed::new();
+        let settled = resolve_onto(future, from, &mut claimed);
+        deliver_all(claimed);
+        settled
+    }
+}
+
+/// Rejects the future. False when it is settled already.
+pub unsafe fn fail(future: *mut Future, failure: Failure) -> bool {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let mut claimed = Claimed::new();
+        let settled = fail_onto(future, failure, &mut claimed);
+        deliver_all(claimed);
+        settled
+    }
+}
+
+unsafe fn resolve_onto(future: *mut Future, from: *mut u8, claimed: &mut Claimed) -> bool {
+    // SAFETY: as in `resolve`; the slot is written under the lock while pending.
+    unsafe {
+        let this = &*future;
+        if let Some(desc) = this.managed() {
+            value::share(from, desc);
+        }
+        this.base.lock.lock();
+        if this.state.load(Relaxed) != PENDING {
+            this.base.lock.unlock();
+            if let Some(desc) = this.managed() {
+                value::drop(from, desc);
+            }
+            return false;
+        }
+        this.copy(from, result_slot(future));
+        claimed.append(this.publish(RESOLVED));
+        true
+    }
+}
+
+unsafe fn fail_onto(future: *mut Future, failure: Failure, claimed: &mut Claimed) -> bool {
+    // SAFETY: as in `fail`; the slot is written under the lock while pending.
+    unsafe {
+        let this = &*future;
+        this.base.lock.lock();
+        if this.state.load(Relaxed) != PENDING {
+            this.base.lock.unlock();
+            return false;
+        }
+        (&raw mut (*future).slot.failure).write(ManuallyDrop::new(failure.clone()));
+        claimed.append(this.publish(REJECTED));
+        failure.watch();
+        true
+    }
+}
+
+/// Waits for the value; `out` gets a copy, or the failure is raised again.
+pub unsafe fn await_value(future: *mut Future, out: *mut u8, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference; `out` has room for the value and stays in place.
+    unsafe {
+        let this = &*future;
+        match this.settled_or_lock() {
+            RESOLVED => {
+                this.give_value(out);
+                Outcome::DONE
+            }
+            REJECTED => panic::raise_again(this.failure(), position),
+            _ => {
+                let node = Waiter::for_caller(&this.base, Purpose::Await, position);
+                (*node).value = out;
+                this.waiters.push(node);
+                waiter::park(node)
+            }
+        }
+    }
+}
+
+/// Waits; the word is 0 and the value in `out`, or 1 and the message, an owned string, in `*error`.
+pub unsafe fn try_await(
+    future: *mut Future,
+    out: *mut u8,
+    error: *mut u8,
+    position: u32,
+) -> Outcome {
+    // SAFETY: as in `await_value`; `error` has room for a string.
+    unsafe {
+        let this = &*future;
+        match this.settled_or_lock() {
+            RESOLVED => {
+                this.give_value(out);
+                Outcome::value(0)
+            }
+            REJECTED => {
+                this.give_message(error);
+                Outcome::value(1)
+            }
+            _ => {
+                let node = Waiter::for_caller(&this.base, Purpose::TryAwait, position);
+                (*node).value = out;
+                (*node).extra = error;
+                this.waiters.push(node);
+                waiter::park(node)
+            }
+        }
+    }
+}
+
+/// Whether the future is resolved or rejected.
+pub unsafe fn is_done(future: *const Future) -> bool {
+    // SAFETY: the caller owns a reference.
+    unsafe { (*future).state.load(Acquire) != PENDING }
+}
+
+/// The coroutine whose result this is; for reports.
+pub unsafe fn coroutine_id(future: *const Future) -> Option<u64> {
+    // SAFETY: the caller knows the future to be alive.
+    let id = unsafe { (*future).coroutine.load(Relaxed) };
+    (id != NO_COROUTINE).then_some(id)
+}
+
+/// Drops the value or the failure (which is reported unless somebody saw it) and frees the block.
+pub unsafe fn destroy(future: *mut Future) {
+    // SAFETY: the last owner is gone, so this is the only access. Parties that wait own references, so only callbacks can be left.
+    unsafe {
+        let this = &*future;
+        match this.state.load(Acquire) {
+            RESOLVED => {
+                if let Some(desc) = this.managed() {
+                    value::drop(result_slot(future), desc);
+                }
+            }
+            REJECTED => {
+                this.failure().report_if_unobserved();
+                ManuallyDrop::drop(&mut (*future).slot.failure);
+            }
+            _ => this
+                .waiters
+                .pop_all()
+                .for_each(|node| OnDone::discard(node.cast())),
+        }
+        handle::free(future);
+    }
+}
+
+impl Future {
+    /// The value's type if it holds references.
+    fn managed(&self) -> Option<&'static TypeDesc> {
+        // SAFETY: descriptors live as long as the program.
+        unsafe { self.result.as_ref() }.filter(|desc| desc.flags & DESC_MANAGED != 0)
+    }
+
+    fn size(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { self.result.as_ref() }.map_or(0, |desc| desc.size as usize)
+    }
+
+    unsafe fn copy(&self, from: *const u8, to: *mut u8) {
+        // SAFETY: both places hold a value; they never overlap.
+        unsafe {
+            match self.size() {
+                8 => to
+                    .cast::<u64>()
+                    .write_unaligned(from.cast::<u64>().read_unaligned()),
+                0 => {}
+                size => ptr::copy_nonoverlapping(from, to, size),
+            }
+        }
+    }
+
+    fn slot(&self) -> *const u8 {
+        (&raw const self.slot).cast()
+    }
+
+    /// Copies the value of a resolved future.
+    unsafe fn give_value(&self, out: *mut u8) {
+        // SAFETY: resolved, so the slot does not change any more.
+        unsafe {
+            self.copy(self.slot(), out);
+            if let Some(desc) = self.managed() {
+                value::dup(out, desc);
+            }
+        }
+    }
+
+    /// Gives the message of a rejected future as an owned string.
+    unsafe fn give_message(&self, error: *mut u8) {
+        // SAFETY: rejected; `error` has room for a string.
+        unsafe {
+            let failure = self.failure();
+            failure.observe();
+            error
+                .cast::<*mut u8>()
+                .write(value::string(failure.message()));
+        }
+    }
+
+    /// The failure of a rejected future.
+    unsafe fn failure(&self) -> &Failure {
+        // SAFETY: rejected, so the slot holds a failure and does not change any more.
+        unsafe { &self.slot.failure }
+    }
+
+    /// The settled state, or [`PENDING`] with the lock held.
+    fn settled_or_lock(&self) -> u32 {
+        let state = self.state.load(Acquire);
+        if state != PENDING {
+            return state;
+        }
+        self.base.lock.lock();
+        let state = self.state.load(Relaxed);
+        if state != PENDING {
+            self.base.lock.unlock();
+        }
+        state
+    }
+
+    /// Publishes the slot and releases the lock; whoever waited belongs to the caller.
+    unsafe fn publish(&self, state: u32) -> Claimed {
+        // SAFETY: under the lock.
+        let claimed = unsafe { self.waiters.pop_all() };
+        self.state.store(state, Release);
+        self.base.lock.unlock();
+        claimed
+    }
+
+    /// Does what a waiter of this settled future waits for, and wakes it.
+    unsafe fn deliver(&self, node: *mut Waiter) {
+        // SAFETY: the waiter is claimed; its places are in the frame of the parked party.
+        unsafe {
+            match (self.state.load(Acquire), (*node).purpose) {
+                (RESOLVED, _) => {
+                    self.give_value((*node).value);
+                    waiter::wake(node, 0);
+                }
+                (_, Purpose::TryAwait) => {
+                    self.give_message((*node).extra);
+                    waiter::wake(node, 1);
+                }
+                _ => waiter::throw(node, Exception::again(self.failure(), (*node).position)),
+            }
+        }
+    }
+}
+
+/// Wakes the waiters of settled futures, and those that callbacks add meanwhile.
+unsafe fn deliver_all(mut claimed: Claimed) {
+    while let Some(node) = claimed.next() {
+        // SAFETY: claimed waiters are ours; the future of one that waits is alive.
+        unsafe {
+            match (*node).party {
+                Party::Callback(callback) => callback(node, &mut claimed),
+                _ => (*(*node).object.cast::<Future>()).deliver(node),
+            }
+        }
+    }
+}
+
+/// A coroutine to be spawned when a future is settled; its arguments follow.
+#[repr(C)]
+struct OnDone {
+    waiter: Waiter,
+    entry: *mut EntryDesc,
+    bytes: usize,
+}
+
+/// Arguments lie behind the header at this offset, aligned for any type.
+const ON_DONE_ARGS: usize = size_of::<OnDone>().next_multiple_of(16);
+
+/// Spawns `entry` with `args` (moved) once the future is settled.
+pub unsafe fn on_done(future: *mut Future, entry: *mut EntryDesc, args: *const u8, position: u32) {
+    // SAFETY: the caller owns a reference and the arguments, which `entry` describes.
+    unsafe {
+        let this = &*future;
+        if this.settled_or_lock() != PENDING {
+            spawn_detached(entry, args, position);
+            return;
+        }
+        this.waiters
+            .push(OnDone::create(this, entry, args, position).cast());
+        this.base.lock.unlock();
+    }
+}
+
+/// Spawns a coroutine whose future nobody holds.
+unsafe fn spawn_detached(entry: *mut EntryDesc, args: *const u8, position: u32) {
+    // SAFETY: passed on.
+    unsafe { handle::release_with(spawn(entry, args, position), destroy) }
+}
+
+impl OnDone {
+    unsafe fn create(
+        future: &Future,
+        entry: *mut EntryDesc,
+        args: *const u8,
+        position: u32,
+    ) -> *mut OnDone {
+        // SAFETY: `args` is described by the entry and moved here.
+        unsafe {
+            let bytes = (*entry).args.as_ref().map_or(0, |desc| desc.size as usize);
+            let layout = OnDone::layout(bytes);
+            let this: *mut OnDone = alloc(layout).cast();
+            if this.is_null() {
+                handle_alloc_error(layout);
+            }
+            let party = Party::Callback(OnDone::settled);
+            let object = (&raw const future.base).cast_mut();
+            this.write(OnDone {
+                waiter: Waiter::new(party, object, Purpose::Notify, position),
+                entry,
+                bytes,
+            });
+            if bytes > 0 {
+                ptr::copy_nonoverlapping(args, this.cast::<u8>().add(ON_DONE_ARGS), bytes);
+            }
+            this
+        }
+    }
+
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(ON_DONE_ARGS + bytes, 16).expect("arguments fit into memory")
+    }
+
+    unsafe fn settled(node: *mut Waiter, _claimed: &mut Claimed) {
+        let this: *mut OnDone = node.cast();
+        // SAFETY: the callback is claimed; the arguments are moved to the coroutine.
+        unsafe {
+            spawn_detached(
+                (*this).entry,
+                this.cast::<u8>().add(ON_DONE_ARGS),
+                (*node).position,
+            );
+            dealloc(this.cast(), OnDone::layout((*this).bytes));
+        }
+    }
+
+    /// The future went away unsettled.
+    unsafe fn discard(this: *mut OnDone) {
+        // SAFETY: the node was taken from the dead future's queue.
+        unsafe {
+            if !(*(*this).entry).args.is_null() {
+                value::drop(this.cast::<u8>().add(ON_DONE_ARGS), &*(*(*this).entry).args);
+            }
+            dealloc(this.cast(), OnDone::layout((*this).bytes));
+        }
+    }
+}
+
+// ---- rows of the symbol table
+
+pub unsafe fn echo_spawn(entry: *mut u8, args: *mut u8, position: i32) -> Outcome {
+    // SAFETY: the contract of the table, here and below.
+    unsafe { Outcome::pointer(spawn(entry.cast(), args, position as u32)) }
+}
+
+pub unsafe fn echo_await(future: *mut u8, out: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { await_value(future.cast(), out, position as u32) }
+}
+
+pub unsafe fn echo_try_await(
+    future: *mut u8,
+    out: *mut u8,
+    error: *mut u8,
+    position: i32,
+) -> Outcome {
+    // SAFETY: see above.
+    unsafe { try_await(future.cast(), out, error, position as u32) }
+}
+
+pub unsafe extern "C" fn echo_future_is_done(future: *mut u8) -> bool {
+    // SAFETY: see above.
+    unsafe { is_done(future.cast()) }
+}
+
+pub unsafe extern "C" fn echo_promise_new(result: *mut u8, position: i32) -> *mut u8 {
+    // SAFETY: see above.
+    unsafe { new(result.cast(), 1, position as u32).cast() }
+}
+
+pub unsafe extern "C" fn echo_promise_resolve(promise: *mut u8, value: *mut u8) -> bool {
+    // SAFETY: see above.
+    unsafe { resolve(promise.cast(), value) }
+}
+
+pub unsafe extern "C" fn echo_promise_reject(
+    promise: *mut u8,
+    message: *mut u8,
+    position: i32,
+) -> bool {
+    // SAFETY: see above; the message is borrowed.
+    unsafe {
+        let message = value::string_text(message).to_owned();
+        fail(promise.cast(), Failure::rejection(message, position as u32))
+    }
+}
+
+pub unsafe extern "C" fn echo_future_on_done(
+    future: *mut u8,
+    entry: *mut u8,
+    args: *mut u8,
+    position: i32,
+) {
+    // SAFETY: see above.
+    unsafe { on_done(future.cast(), entry.cast(), args, position as u32) }
+}
+
+pub unsafe extern "C" fn echo_all(futures: *mut u8, array: *mut u8, position: i32) -> *mut u8 {
+    // SAFETY: see above.
+    unsafe { all(futures.cast(), array.cast(), position as u32).cast() }
+}
+
+pub unsafe extern "C" fn echo_race(futures: *mut u8, result: *mut u8, position: i32) -> *mut u8 {
+    // SAFETY: see above.
+    unsafe { race(futures.cast(), result.cast(), position as u32).cast() }
+}

@@ -1,0 +1,271 @@
+//! `all` and `race`: a future settled by other futures.
+//!
+//! # Protocol
+//! A [`Gather`] holds a reference to the future it settles and to each future it looks at, and registers one callback with each that is still
+//! pending. It is counted: one for the caller that registers, one for each registered callback. A callback's reference goes when it has run, or
+//! when the callback is taken out of its queue again, which a race does (under that future's lock) as soon as its outcome is known, so that a
+//! long-lived future does not collect the callbacks of finished races.
+//!
+//! `all` counts down and reads the values when the last future is resolved, once, in order: linear however many there are. The first
+//! failure, in time, settles it.
+
+use super::{
+    Future, PENDING, REJECTED, deliver_all, destroy, fail_onto, new, resolve_onto, result_slot,
+};
+use crate::failure::Failure;
+use crate::handle;
+use crate::value;
+use crate::waiter::{Claimed, Party, Purpose, Waiter};
+use echo_abi::layout::{ARRAY_DATA_OFFSET, ArrayBlock, TypeDesc};
+use std::ptr;
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
+
+/// The callbacks of one `all` or `race`.
+struct Gather {
+    /// What is settled; owned.
+    result: *mut Future,
+    /// What is looked at; owned.
+    futures: Box<[*mut Future]>,
+    /// One callback for each.
+    waiters: AtomicPtr<Waiter>,
+    rule: Rule,
+    /// `all`: futures not yet resolved, and one for the registration.
+    missing: AtomicUsize,
+    /// The outcome is known.
+    decided: AtomicBool,
+    references: AtomicUsize,
+}
+
+#[derive(Clone, Copy)]
+enum Rule {
+    /// Describes the array of results; null for void.
+    All(*const TypeDesc),
+    Race,
+}
+
+/// A future of the values of all `futures` (a borrowed array), in order. `array` describes it, null for void.
+pub unsafe fn all(
+    futures: *const ArrayBlock,
+    array: *const TypeDesc,
+    position: u32,
+) -> *mut Future {
+    // SAFETY: passed on.
+    unsafe { gather(futures, array, Rule::All(array), position) }
+}
+
+/// A future that is settled as the first of `futures` (a borrowed array) is; `result` describes its value.
+pub unsafe fn race(
+    futures: *const ArrayBlock,
+    result: *const TypeDesc,
+    position: u32,
+) -> *mut Future {
+    // SAFETY: passed on; the new future is the caller's.
+    unsafe {
+        if (*futures).len == 0 {
+            let future = new(result, 1, position);
+            super::fail(
+                future,
+                Failure::rejection("race of no futures".into(), position),
+            );
+            return future;
+        }
+        gather(futures, result, Rule::Race, position)
+    }
+}
+
+unsafe fn gather(
+    futures: *const ArrayBlock,
+    result: *const TypeDesc,
+    rule: Rule,
+    position: u32,
+) -> *mut Future {
+    // SAFETY: the array holds futures owned by the caller; each gets one owner more.
+    unsafe {
+        let count = (*futures).len as usize;
+        let elements = futures
+            .cast::<u8>()
+            .add(ARRAY_DATA_OFFSET)
+            .cast::<*mut Future>();
+        let futures: Box<[*mut Future]> = (0..count).map(|index| *elements.add(index)).collect();
+        futures.iter().for_each(|&future| handle::retain(future));
+        let result = new(result, 2, position);
+        let gather = Box::into_raw(Box::new(Gather {
+            result,
+            futures,
+            waiters: AtomicPtr::new(ptr::null_mut()),
+            rule,
+            missing: AtomicUsize::new(count + 1),
+            decided: AtomicBool::new(false),
+            references: AtomicUsize::new(1),
+        }));
+        let mut claimed = Claimed::new();
+        Gather::register(gather, position, &mut claimed);
+        Gather::release(gather);
+        deliver_all(claimed);
+        result
+    }
+}
+
+impl Gather {
+    unsafe fn register(gather: *mut Gather, position: u32, claimed: &mut Claimed) {
+        // SAFETY: the caller's reference keeps the block alive; a waiter is changed by others only once it is queued.
+        unsafe {
+            let this = &*gather;
+            let party = Party::Callback(Gather::settled);
+            let waiters: Box<[Waiter]> = (0..this.futures.len())
+                .map(|index| {
+                    let object = (&raw const (*this.futures[index]).base).cast_mut();
+                    let mut waiter = Waiter::new(party, object, Purpose::Notify, position);
+                    waiter.index = index as u32;
+                    waiter.extra = gather.cast();
+                    waiter
+                })
+                .collect();
+            this.waiters.store(Box::into_raw(waiters).cast(), Release);
+            for (index, &future) in this.futures.iter().enumerate() {
+                if this.is_over() {
+                    break;
+                }
+                if (*future).settled_or_lock() != PENDING {
+                    this.look_at(index, claimed);
+                    continue;
+                }
+                this.references.fetch_add(1, AcqRel);
+                (*future).waiters.push(this.waiter(index));
+                (*future).base.lock.unlock();
+            }
+            this.one_resolved(claimed);
+            if this.is_over() {
+                this.withdraw();
+            }
+        }
+    }
+
+    /// The callback.
+    unsafe fn settled(node: *mut Waiter, claimed: &mut Claimed) {
+        // SAFETY: a registered callback holds a reference to its gather.
+        unsafe {
+            let gather: *mut Gather = (*node).extra.cast();
+            (*gather).look_at((*node).index as usize, claimed);
+            Gather::release(gather);
+        }
+    }
+
+    /// The future at `index` is settled.
+    unsafe fn look_at(&self, index: usize, claimed: &mut Claimed) {
+        // SAFETY: the futures are owned, and this one is settled.
+        unsafe {
+            let future = &*self.futures[index];
+            if future.state.load(Acquire) == REJECTED {
+                self.one_rejected(future.failure(), claimed);
+                return;
+            }
+            match self.rule {
+                Rule::All(_) => self.one_resolved(claimed),
+                Rule::Race if self.decide() => {
+                    // The value is copied to the slot, which belongs to the one who decided.
+                    future.give_value(result_slot(self.result));
+                    super::complete_onto(self.result, claimed);
+                    self.withdraw();
+                }
+                Rule::Race => {}
+            }
+        }
+    }
+
+    /// The first failure settles the result. `all` stands for somebody who awaits every one of its futures, so it has seen the others.
+    unsafe fn one_rejected(&self, failure: &Failure, claimed: &mut Claimed) {
+        let first = self.decide();
+        if first {
+            // SAFETY: the result is owned.
+            unsafe { fail_onto(self.result, failure.clone(), claimed) };
+        }
+        match self.rule {
+            // SAFETY: the caller holds a reference of its own.
+            Rule::Race if first => unsafe { self.withdraw() },
+            Rule::All(_) if !first => {
+                failure.observe();
+            }
+            _ => {}
+        }
+    }
+
+    fn waiter(&self, index: usize) -> *mut Waiter {
+        // SAFETY: one for each future.
+        unsafe { self.waiters.load(Acquire).add(index) }
+    }
+
+    /// Whether nothing that still happens to the futures is of interest.
+    fn is_over(&self) -> bool {
+        matches!(self.rule, Rule::Race) && self.decided.load(Acquire)
+    }
+
+    /// True for the one who settles the result.
+    fn decide(&self) -> bool {
+        !self.decided.swap(true, AcqRel)
+    }
+
+    /// `all`: counts down; the last one collects the values.
+    unsafe fn one_resolved(&self, claimed: &mut Claimed) {
+        let Rule::All(array) = self.rule else { return };
+        if self.missing.fetch_sub(1, AcqRel) != 1 || !self.decide() {
+            return;
+        }
+        // SAFETY: every future is resolved, so the values can be read; the array is fresh.
+        unsafe {
+            if array.is_null() {
+                super::complete_onto(self.result, claimed);
+                return;
+            }
+            let element = &*(*(*array).fields).desc;
+            let mut block = value::array_alloc(element, self.futures.len());
+            for (index, &future) in self.futures.iter().enumerate() {
+                (*future).give_value(
+                    block
+                        .cast::<u8>()
+                        .add(ARRAY_DATA_OFFSET + index * element.size as usize),
+                );
+            }
+            resolve_onto(self.result, (&raw mut block).cast(), claimed);
+        }
+    }
+
+    /// Takes back the callbacks that have not run.
+    unsafe fn withdraw(&self) {
+        for (index, &future) in self.futures.iter().enumerate() {
+            // SAFETY: the futures are owned; links are changed under their locks. The caller holds a reference of its own.
+            unsafe {
+                let node = self.waiter(index);
+                (*future).base.lock.lock();
+                let queued = (*node).is_queued();
+                if queued {
+                    (*future).waiters.remove(node);
+                }
+                (*future).base.lock.unlock();
+                if queued {
+                    self.references.fetch_sub(1, Release);
+                }
+            }
+        }
+    }
+
+    unsafe fn release(gather: *mut Gather) {
+        // SAFETY: the last reference frees the block and what it owns.
+        unsafe {
+            if (*gather).references.fetch_sub(1, AcqRel) != 1 {
+                return;
+            }
+            let gather = Box::from_raw(gather);
+            drop(Box::from_raw(ptr::slice_from_raw_parts_mut(
+                gather.waiter(0),
+                gather.futures.len(),
+            )));
+            for &future in &gather.futures {
+                handle::release_with(future, destroy);
+            }
+            handle::release_with(gather.result, destroy);
+        }
+    }
+}

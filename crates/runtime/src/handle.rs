@@ -1,0 +1,87 @@
+//! Handle blocks: channels, futures, locks and the like.
+//!
+//! Handles are made to cross between coroutines, so they are counted atomically from the start: a block with `n` owners has the count `-n`
+//! (see `echo_abi::layout`). The generic walks of [`crate::value`] count them like any other block and call [`destroy`] when
+//! the last owner goes.
+
+use crate::scheduler::SpinLock;
+use crate::sync::{atomic, lock, once, semaphore, wait_group};
+use crate::value;
+use crate::waiter::Waitable;
+use crate::{channel, future};
+use echo_abi::layout::{BlockHeader, Kind};
+use std::sync::atomic::{AtomicI32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+
+/// A new block with one owner.
+pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
+    create_sized(size_of::<T>(), 1, init)
+}
+
+/// A new block of `bytes`, at least those of a `T`, with some owners.
+pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
+    debug_assert!(bytes >= size_of::<T>() && align_of::<T>() <= 16);
+    let block: *mut T = value::alloc(bytes).cast();
+    let header = BlockHeader {
+        count: -owners,
+        flags: 0,
+    };
+    // SAFETY: fresh memory of that size, aligned to 16.
+    unsafe {
+        block.write(init(Waitable {
+            header,
+            lock: SpinLock::new(),
+        }))
+    };
+    block
+}
+
+/// Frees the memory of a block whose contents are dropped. Every `T` begins with a `BlockHeader`.
+pub unsafe fn free<T>(block: *mut T) {
+    // SAFETY: the block came from `create`, and nobody refers to it.
+    unsafe { value::free(block.cast()) }
+}
+
+/// One more owner.
+pub unsafe fn retain<T>(block: *const T) {
+    // SAFETY: the caller owns a reference.
+    unsafe { count(block) }.fetch_sub(1, Relaxed);
+}
+
+/// One owner less; the last one destroys.
+pub unsafe fn release_with<T>(block: *mut T, destroy: unsafe fn(*mut T)) {
+    // SAFETY: the caller gives up its reference.
+    unsafe {
+        if count(block).fetch_add(1, Release) == -1 {
+            count(block).load(Acquire);
+            destroy(block);
+        }
+    }
+}
+
+/// Whether the caller is the only owner.
+pub unsafe fn is_unique<T>(block: *const T) -> bool {
+    // SAFETY: the caller owns a reference.
+    unsafe { count(block) }.load(Acquire) == -1
+}
+
+unsafe fn count<'a, T>(block: *const T) -> &'a AtomicI32 {
+    // SAFETY: handles begin with a header, whose count is only touched atomically.
+    unsafe { AtomicI32::from_ptr((&raw const (*block.cast::<BlockHeader>()).count).cast_mut()) }
+}
+
+/// Drops what a handle holds and frees it: the last owner is gone.
+pub unsafe fn destroy(kind: Kind, block: *mut u8) {
+    // SAFETY: `kind` tells what the block is.
+    unsafe {
+        match kind {
+            Kind::Chan => channel::destroy(block.cast()),
+            Kind::Future | Kind::Promise => future::destroy(block.cast()),
+            Kind::Mutex | Kind::RwLock => lock::destroy(block.cast()),
+            Kind::Atomic => atomic::destroy(block.cast()),
+            Kind::WaitGroup => wait_group::destroy(block.cast()),
+            Kind::Semaphore => semaphore::destroy(block.cast()),
+            Kind::Once => once::destroy(block.cast()),
+            _ => unreachable!("no handle is a {kind:?}"),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `Once`: a function that runs one time, while all other callers wait.
+//!
+//! The runner holds the `Once` ([`super::held`]): should it fail, or end without saying so, the function counts as run, as in Go. `state` is
+//! written under the lock; [`DONE`] may be seen without it.
+
+use super::held::{self, Hold};
+use crate::handle;
+use crate::scheduler::Outcome;
+use crate::waiter::{self, Purpose, Queue, Waitable};
+use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+
+const NEW: u32 = 0;
+const RUNNING: u32 = 1;
+const DONE: u32 = 2;
+
+#[repr(C)]
+pub struct Once {
+    base: Waitable,
+    state: AtomicU32,
+    waiters: Queue,
+    hold: Hold,
+}
+
+/// A new `Once`.
+pub fn new() -> *mut Once {
+    handle::create(|base| Once {
+        base,
+        state: AtomicU32::new(NEW),
+        waiters: Queue::new(),
+        hold: Hold::new(),
+    })
+}
+
+/// Frees it, now or when its runner is done with it.
+pub unsafe fn destroy(once: *mut Once) {
+    // SAFETY: the last owner is gone; parties that wait own references, so only a runner can be left.
+    unsafe {
+        (*once).base.lock.lock();
+        let free = (*once).hold.abandon();
+        (*once).base.lock.unlock();
+        if free {
+            handle::free(once);
+        }
+    }
+}
+
+/// The word is 1 when the caller is to run the function and then to call [`end`]; 0 when it has been run.
+pub unsafe fn begin(once: *mut Once, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let this = &*once;
+        if this.state.load(Acquire) == DONE {
+            return Outcome::bool(false);
+        }
+        let node = held::candidate(&this.base, Purpose::Once, position);
+        this.base.lock.lock();
+        match this.state.load(Relaxed) {
+            NEW => {
+                this.state.store(RUNNING, Relaxed);
+                this.hold.add();
+                this.base.lock.unlock();
+                held::insert(node);
+                Outcome::bool(true)
+            }
+            RUNNING => {
+                this.waiters.push(node);
+                waiter::park(node)
+            }
+            _ => {
+                this.base.lock.unlock();
+                waiter::put_node(node);
+                Outcome::bool(false)
+            }
+        }
+    }
+}
+
+/// The caller has run the function. Does nothing for one who was not asked to.
+pub unsafe fn end(once: *mut Once) {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        if held::take(&(*once).base, Purpose::Once) {
+            holder_ended(once);
+        }
+    }
+}
+
+/// The hold of the runner has ended; it is no longer in a list.
+pub unsafe fn holder_ended(once: *mut Once) {
+    // SAFETY: the object of a hold is alive: owned, or orphaned and freed by its last hold.
+    unsafe {
+        let this = &*once;
+        this.base.lock.lock();
+        this.state.store(DONE, Release);
+        let claimed = this.waiters.pop_all();
+        let free = this.hold.remove();
+        this.base.lock.unlock();
+        claimed.for_each(|node| waiter::wake(node, 0));
+        if free {
+            handle::free(once);
+        }
+    }
+}

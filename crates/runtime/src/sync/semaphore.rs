@@ -1,0 +1,92 @@
+//! Counting semaphores. Invariant (guarded by the lock): nobody waits while there are permits.
+
+use crate::handle;
+use crate::panic;
+use crate::scheduler::Outcome;
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+#[repr(C)]
+pub struct Semaphore {
+    base: Waitable,
+    permits: AtomicU64,
+    waiters: Queue,
+}
+
+/// A new semaphore.
+pub fn new(permits: i64, position: u32) -> Outcome {
+    let Ok(permits) = u64::try_from(permits) else {
+        return panic::raise(
+            format!("semaphore permits are negative: {permits}"),
+            position,
+        );
+    };
+    let semaphore = handle::create(|base| Semaphore {
+        base,
+        permits: AtomicU64::new(permits),
+        waiters: Queue::new(),
+    });
+    Outcome::pointer(semaphore)
+}
+
+/// Frees the semaphore; nobody waits, as waiters are owners.
+pub unsafe fn destroy(semaphore: *mut Semaphore) {
+    // SAFETY: the last owner is gone.
+    unsafe { handle::free(semaphore) }
+}
+
+/// Takes a permit, waiting for one if need be.
+pub unsafe fn acquire(semaphore: *mut Semaphore, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let this = &*semaphore;
+        this.base.lock.lock();
+        if this.take_permit() {
+            this.base.lock.unlock();
+            return Outcome::DONE;
+        }
+        let node = Waiter::for_caller(&this.base, Purpose::Semaphore, position);
+        this.waiters.push(node);
+        waiter::park(node)
+    }
+}
+
+/// Takes a permit if there is one.
+pub unsafe fn try_acquire(semaphore: *mut Semaphore) -> bool {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let this = &*semaphore;
+        this.base.lock.lock();
+        let taken = this.take_permit();
+        this.base.lock.unlock();
+        taken
+    }
+}
+
+/// Gives a permit to who waits longest, or back.
+pub unsafe fn release(semaphore: *mut Semaphore) {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let this = &*semaphore;
+        this.base.lock.lock();
+        let next = this.waiters.pop();
+        if next.is_none() {
+            this.permits.store(this.permits.load(Relaxed) + 1, Relaxed);
+        }
+        this.base.lock.unlock();
+        if let Some(next) = next {
+            waiter::wake(next, 0);
+        }
+    }
+}
+
+impl Semaphore {
+    /// Under the lock.
+    fn take_permit(&self) -> bool {
+        let permits = self.permits.load(Relaxed);
+        if permits > 0 {
+            self.permits.store(permits - 1, Relaxed);
+        }
+        permits > 0
+    }
+}

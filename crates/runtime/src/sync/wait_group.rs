@@ -1,0 +1,73 @@
+//! Wait groups. Invariant (guarded by the lock): nobody waits while the counter is zero.
+
+use crate::handle;
+use crate::panic;
+use crate::scheduler::Outcome;
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+#[repr(C)]
+pub struct WaitGroup {
+    base: Waitable,
+    counter: AtomicI64,
+    waiters: Queue,
+}
+
+/// A new wait group.
+pub fn new() -> *mut WaitGroup {
+    handle::create(|base| WaitGroup {
+        base,
+        counter: AtomicI64::new(0),
+        waiters: Queue::new(),
+    })
+}
+
+/// Frees the wait group; nobody waits, as waiters are owners.
+pub unsafe fn destroy(group: *mut WaitGroup) {
+    // SAFETY: the last owner is gone.
+    unsafe { handle::free(group) }
+}
+
+/// Adds to the counter and wakes all who wait when it becomes zero.
+pub unsafe fn add(group: *mut WaitGroup, count: i64, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let this = &*group;
+        this.base.lock.lock();
+        let counter = match this.counter.load(Relaxed).checked_add(count) {
+            Some(counter) if counter >= 0 => counter,
+            sum => {
+                this.base.lock.unlock();
+                return match sum {
+                    Some(_) => panic::raise("wait group counter is negative", position),
+                    None => panic::raise("wait group counter overflows", position),
+                };
+            }
+        };
+        this.counter.store(counter, Relaxed);
+        if counter > 0 {
+            this.base.lock.unlock();
+            return Outcome::DONE;
+        }
+        let claimed = this.waiters.pop_all();
+        this.base.lock.unlock();
+        claimed.for_each(|node| waiter::wake(node, 0));
+        Outcome::DONE
+    }
+}
+
+/// Waits until the counter is zero.
+pub unsafe fn wait(group: *mut WaitGroup, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let this = &*group;
+        this.base.lock.lock();
+        if this.counter.load(Relaxed) == 0 {
+            this.base.lock.unlock();
+            return Outcome::DONE;
+        }
+        let node = Waiter::for_caller(&this.base, Purpose::WaitGroup, position);
+        this.waiters.push(node);
+        waiter::park(node)
+    }
+}
