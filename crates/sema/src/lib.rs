@@ -1,5 +1,6 @@
 //! Names, types and match checks: syntax tree in, typed tree and diagnostics out.
 
+pub mod builtins;
 pub mod display;
 pub mod typed;
 pub mod types;
