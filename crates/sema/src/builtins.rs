@@ -6,7 +6,7 @@
 //!   grammar itself knows (`print`, `delete`, `assert`, `sizeof`, conversions `T(x)`);
 //! - the order of parameters is that of the arguments of the [`Builtin`], a receiver first;
 //! - a result mentions only variables that the receiver, the arguments or explicit type arguments bind;
-//! - a module may also have members written in Echo; their names differ from the native ones.
+//! - a module may also have members written in Echo ([`source`]); their names differ from the native ones.
 //!
 //! How the checker uses a [`Signature`]: look it up ([`method`] binds the receiver's variables; [`function`] gives all
 //! overloads, [`select`] picks by the first argument); for every argument ask [`Signature::parameter`] for the type to
@@ -653,6 +653,15 @@ struct Module {
 /// The modules with native members.
 pub fn modules() -> Vec<&'static str> {
     MODULES.iter().map(|module| module.name).collect()
+}
+
+/// The part of a module that is written in Echo, if any: a package of the module's name, in whose scope the module's
+/// native members are visible by their plain names, behind its own declarations. For users both parts are one module.
+pub fn source(module: &str) -> Option<&'static str> {
+    match module {
+        "time" => Some(include_str!("../../../std/time.eo")),
+        _ => None,
+    }
 }
 
 /// The names of a module's native functions, constants and types; empty for an unknown module.
