@@ -2,5 +2,6 @@
 
 pub mod builtins;
 pub mod display;
+pub mod exhaustive;
 pub mod typed;
 pub mod types;
