@@ -29,13 +29,16 @@ compile_error!("only x86-64 Linux has an `arch` module so far");
 
 pub mod arch;
 pub mod coroutine;
+mod deadlines;
 pub mod exports;
 pub mod failure;
 pub mod lock;
 pub mod outcome;
 pub mod panic;
 pub mod position;
+pub mod registry;
 pub mod scheduler;
 pub mod stack;
 pub mod stubs;
 pub mod timer;
+pub mod unwind;

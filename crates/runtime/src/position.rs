@@ -60,6 +60,15 @@ pub fn of_address(address: usize) -> Option<Site> {
     })
 }
 
+/// Whether a return address lies in the program's own code (or nothing is known about where that is).
+pub fn is_program_code(address: usize) -> bool {
+    // SAFETY: a non-null table is valid while the module is attached.
+    match module().and_then(|module| unsafe { module.lines.as_ref() }) {
+        Some(table) => address.wrapping_sub(table.base as usize).wrapping_sub(1) < table.code_size as usize,
+        None => false,
+    }
+}
+
 fn module() -> Option<&'static ModuleInfo> {
     // SAFETY: `attach` promises validity.
     unsafe { MODULE.load(Ordering::Acquire).as_ref() }

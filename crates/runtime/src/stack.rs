@@ -1,1 +1,483 @@
 //! Memory for stacks and control blocks.
+//!
+//! * **Blocks**: first segments (four size classes) and control blocks, cut from slabs, recycled per worker ([`Cache`]) and between workers in
+//!   batches (the depot). Slabs are never returned; those of control blocks are known to the [`registry`](crate::registry).
+//! * **Big segments**: reservations of the maximum stack size plus reserve, committed by use. No guard page: the prologues check.
+//! * **Page stacks**: for foreign code, which checks nothing: a guard page below each.
+//!
+//! ```text
+//! first segment   [ slack 336 | limit … usable … top ]
+//! big segment     [ slack 1024 | reserve 16 KiB | limit … usable … top ]
+//! page stack      [ guard page | slack 1024 | reserve 16 KiB | limit … top ]
+//! ```
+//! The reserve is opened for the cleanups of a coroutine that overflowed.
+
+use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
+use crate::coroutine::{Coroutine, State};
+use crate::lock::SpinMutex;
+use crate::registry;
+use crate::scheduler;
+use crate::unwind::fatal;
+use echo_abi::layout::STACK_PAGES;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Sizes of first segments.
+pub const SEGMENT_BYTES: [usize; 4] = [512, 1024, 2048, 4096];
+/// Index of control blocks among the block kinds; the segments' classes come before.
+const CONTROL: usize = SEGMENT_BYTES.len();
+const KINDS: usize = CONTROL + 1;
+const BLOCK_BYTES: [usize; KINDS] = [512, 1024, 2048, 4096, size_of::<Coroutine>()];
+
+const SLAB_BYTES: usize = 1 << 20;
+/// Blocks that move between a worker and the depot at a time.
+const BATCH: usize = 64;
+/// Stack kept for the cleanups after an overflow.
+const RESERVE_BYTES: usize = 16 << 10;
+const PAGE_BYTES: usize = 4096;
+/// Spacing of page stacks.
+const PAGE_STACK_BYTES: usize = 64 << 10;
+/// Stacks per reservation.
+const STACKS_PER_REGION: usize = 64;
+/// Stacks a worker keeps; half goes to the pool when there are more.
+const CACHED_STACKS: usize = 32;
+/// What stays committed of a big segment that goes to the common pool.
+const KEPT_BYTES: usize = 32 << 10;
+
+pub const DEFAULT_MAX_STACK_BYTES: usize = 1 << 20;
+
+/// Usable bytes of a big segment.
+static MAX_STACK_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_STACK_BYTES);
+/// Big segments and page stacks ever reserved, for `--stats`.
+pub static BIG_SEGMENTS: AtomicU64 = AtomicU64::new(0);
+pub static PAGE_STACKS: AtomicU64 = AtomicU64::new(0);
+pub static SLABS: AtomicU64 = AtomicU64::new(0);
+
+/// Sets the maximum stack of a coroutine. Before a program starts; pooled segments of another size are given up.
+pub fn set_max_stack(bytes: usize) {
+    let bytes = bytes.max(64 << 10).next_multiple_of(PAGE_BYTES);
+    if MAX_STACK_BYTES.swap(bytes, Ordering::Relaxed) != bytes {
+        BIG.lock().clear();
+    }
+}
+
+fn big_bytes() -> usize {
+    (MAX_STACK_BYTES.load(Ordering::Relaxed) + RESERVE_BYTES + BIG_SLACK).next_multiple_of(PAGE_BYTES)
+}
+
+/// Free blocks of one kind, linked through their last word (where a fresh stack is touched first anyway).
+struct FreeList {
+    first: *mut u8,
+    count: usize,
+    /// The part of a slab not yet cut.
+    fresh: *mut u8,
+    fresh_end: *mut u8,
+}
+
+impl FreeList {
+    const EMPTY: FreeList = FreeList { first: ptr::null_mut(), count: 0, fresh: ptr::null_mut(), fresh_end: ptr::null_mut() };
+
+    fn link(block: *mut u8, kind: usize) -> *mut *mut u8 {
+        let offset = if kind == CONTROL { std::mem::offset_of!(Coroutine, next) } else { BLOCK_BYTES[kind] - 8 };
+        block.wrapping_add(offset).cast()
+    }
+
+    fn pop(&mut self, kind: usize) -> Option<*mut u8> {
+        if !self.first.is_null() {
+            let block = self.first;
+            // SAFETY: a free block holds its link.
+            self.first = unsafe { *Self::link(block, kind) };
+            self.count -= 1;
+            return Some(block);
+        }
+        if self.fresh < self.fresh_end {
+            let block = self.fresh;
+            self.fresh = block.wrapping_add(BLOCK_BYTES[kind]);
+            return Some(block);
+        }
+        None
+    }
+
+    fn push(&mut self, block: *mut u8, kind: usize) {
+        // SAFETY: the block is free and ours.
+        unsafe { *Self::link(block, kind) = self.first };
+        self.first = block;
+        self.count += 1;
+    }
+
+    /// Takes up to `count` blocks out, as a list.
+    fn split(&mut self, count: usize, kind: usize) -> FreeList {
+        let mut part = FreeList::EMPTY;
+        while part.count < count && !self.first.is_null() {
+            let block = self.pop(kind).expect("the list is not empty");
+            part.push(block, kind);
+        }
+        part
+    }
+}
+
+/// Batches of free blocks, by kind.
+static DEPOT: [SpinMutex<Batches>; KINDS] = [const { SpinMutex::new(Batches(Vec::new())) }; KINDS];
+static BIG: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
+static PAGES: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
+
+struct Batches(Vec<FreeList>);
+// SAFETY: free blocks belong to whoever holds the list.
+unsafe impl Send for Batches {}
+
+/// A worker's own free memory.
+pub struct Cache {
+    blocks: [FreeList; KINDS],
+    /// Bases of free big segments and page stacks.
+    big: Vec<usize>,
+    pages: Vec<usize>,
+}
+
+// SAFETY: as for `Batches`.
+unsafe impl Send for Cache {}
+
+impl Cache {
+    pub const fn new() -> Cache {
+        Cache { blocks: [FreeList::EMPTY; KINDS], big: Vec::new(), pages: Vec::new() }
+    }
+
+    fn take_block(&mut self, kind: usize) -> *mut u8 {
+        if let Some(block) = self.blocks[kind].pop(kind) {
+            return block;
+        }
+        self.refill(kind);
+        self.blocks[kind].pop(kind).expect("refilled")
+    }
+
+    #[cold]
+    fn refill(&mut self, kind: usize) {
+        if let Some(batch) = DEPOT[kind].lock().0.pop() {
+            self.blocks[kind] = batch;
+            return;
+        }
+        let slab = map(SLAB_BYTES);
+        SLABS.fetch_add(1, Ordering::Relaxed);
+        if kind == CONTROL {
+            registry::add_slab(slab.cast(), SLAB_BYTES / BLOCK_BYTES[kind]);
+        }
+        let list = &mut self.blocks[kind];
+        list.fresh = slab;
+        list.fresh_end = slab.wrapping_add(SLAB_BYTES / BLOCK_BYTES[kind] * BLOCK_BYTES[kind]);
+    }
+
+    #[inline]
+    fn put_block(&mut self, block: *mut u8, kind: usize) {
+        let list = &mut self.blocks[kind];
+        list.push(block, kind);
+        if list.count >= 4 * BATCH {
+            self.spill(kind);
+        }
+    }
+
+    #[cold]
+    fn spill(&mut self, kind: usize) {
+        let batch = self.blocks[kind].split(BATCH, kind);
+        DEPOT[kind].lock().0.push(batch);
+    }
+
+    /// A zeroed or recycled control block.
+    pub fn take_control(&mut self) -> *mut Coroutine {
+        self.take_block(CONTROL).cast()
+    }
+
+    /// # Safety
+    /// The coroutine has ended and nobody refers to it.
+    pub unsafe fn put_control(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller.
+        unsafe { (*coroutine).set_state(State::Free) };
+        self.put_block(coroutine.cast(), CONTROL);
+    }
+
+    /// Gives a coroutine the stack its entry asks for and prepares its first run.
+    ///
+    /// # Safety
+    /// The coroutine is owned by the caller and has not run yet.
+    pub unsafe fn attach_stack(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller; entries live as long as the module.
+        unsafe {
+            let entry = (*coroutine).entry;
+            if (*entry).stack == STACK_PAGES {
+                let base = self.take_stack(StackKind::Pages);
+                set_big(coroutine, base + PAGE_BYTES, PAGE_STACK_BYTES - PAGE_BYTES);
+                (*coroutine).first_limit = 0;
+                (*coroutine).first_top = 0;
+                (*coroutine).limit = (*coroutine).big_limit;
+            } else {
+                let learned = AtomicLearned::of(&raw mut (*entry).learned_class);
+                let class = (learned.get() as usize).min(SEGMENT_BYTES.len() - 1);
+                let base = self.take_block(class) as usize;
+                (*coroutine).class = class as u8;
+                (*coroutine).first_limit = base + SEGMENT_SLACK;
+                (*coroutine).first_top = base + SEGMENT_BYTES[class];
+                (*coroutine).limit = (*coroutine).first_limit;
+                (*coroutine).big_top = 0;
+                (*coroutine).big_limit = 0;
+            }
+            arch::prepare(coroutine, (*coroutine).top());
+        }
+    }
+
+    /// Takes the stack of an ended coroutine back.
+    ///
+    /// # Safety
+    /// The coroutine has ended; nothing runs on its stack.
+    pub unsafe fn detach_stack(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            if (*coroutine).first_top == 0 {
+                self.put_stack(StackKind::Pages, (*coroutine).big_top - PAGE_STACK_BYTES);
+                return;
+            }
+            let class = (*coroutine).class as usize;
+            self.put_block(((*coroutine).first_top - SEGMENT_BYTES[class]) as *mut u8, class);
+            if (*coroutine).big_top != 0 {
+                self.put_stack(StackKind::Big, (*coroutine).big_top - big_bytes());
+            }
+        }
+    }
+
+    fn list(&mut self, kind: StackKind) -> &mut Vec<usize> {
+        match kind {
+            StackKind::Big => &mut self.big,
+            StackKind::Pages => &mut self.pages,
+        }
+    }
+
+    fn take_stack(&mut self, kind: StackKind) -> usize {
+        if let Some(base) = self.list(kind).pop() {
+            return base;
+        }
+        let mut pool = kind.pool().lock();
+        if pool.is_empty() {
+            kind.reserve(&mut pool);
+        }
+        let keep = pool.len() - pool.len().min(CACHED_STACKS / 4);
+        let taken: Vec<usize> = pool.drain(keep..).collect();
+        drop(pool);
+        self.list(kind).extend(taken);
+        self.list(kind).pop().expect("the pool was filled")
+    }
+
+    fn put_stack(&mut self, kind: StackKind, base: usize) {
+        let list = self.list(kind);
+        list.push(base);
+        if list.len() > CACHED_STACKS {
+            let surplus: Vec<usize> = list.drain(CACHED_STACKS / 2..).collect();
+            surplus.iter().for_each(|&base| kind.trim(base));
+            kind.pool().lock().extend(surplus);
+        }
+    }
+
+    /// Gives everything to the depot and the pools.
+    pub fn empty(&mut self) {
+        for kind in 0..KINDS {
+            let list = std::mem::replace(&mut self.blocks[kind], FreeList::EMPTY);
+            if !list.first.is_null() || list.fresh < list.fresh_end {
+                DEPOT[kind].lock().0.push(list);
+            }
+        }
+        for kind in [StackKind::Big, StackKind::Pages] {
+            let stacks = std::mem::take(self.list(kind));
+            kind.pool().lock().extend(stacks);
+        }
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Cache::new()
+    }
+}
+
+#[derive(Clone, Copy)]
+enum StackKind {
+    Big,
+    Pages,
+}
+
+impl StackKind {
+    fn pool(self) -> &'static SpinMutex<Vec<usize>> {
+        match self {
+            StackKind::Big => &BIG,
+            StackKind::Pages => &PAGES,
+        }
+    }
+
+    fn bytes(self) -> usize {
+        match self {
+            StackKind::Big => big_bytes(),
+            StackKind::Pages => PAGE_STACK_BYTES,
+        }
+    }
+
+    /// Reserves a region of stacks.
+    fn reserve(self, pool: &mut Vec<usize>) {
+        let bytes = self.bytes();
+        let region = map(bytes * STACKS_PER_REGION);
+        // SAFETY: the region was just mapped. A huge page would commit several stacks at once.
+        unsafe { libc::madvise(region.cast(), bytes * STACKS_PER_REGION, libc::MADV_NOHUGEPAGE) };
+        let bases = (0..STACKS_PER_REGION).rev().map(|index| region as usize + index * bytes);
+        match self {
+            StackKind::Big => BIG_SEGMENTS.fetch_add(STACKS_PER_REGION as u64, Ordering::Relaxed),
+            StackKind::Pages => {
+                bases.clone().for_each(install_guard);
+                PAGE_STACKS.fetch_add(STACKS_PER_REGION as u64, Ordering::Relaxed)
+            }
+        };
+        pool.extend(bases);
+    }
+
+    /// Gives back what a deep recursion has committed.
+    fn trim(self, base: usize) {
+        let low = if let StackKind::Pages = self { PAGE_BYTES } else { 0 };
+        let bytes = self.bytes().saturating_sub(KEPT_BYTES + low);
+        if bytes > 0 {
+            // SAFETY: the range is part of a free stack.
+            unsafe { libc::madvise((base + low) as *mut c_void, bytes, libc::MADV_DONTNEED) };
+        }
+    }
+}
+
+/// `MADV_GUARD_INSTALL`, Linux 6.13: a guard without a mapping of its own.
+const MADV_GUARD_INSTALL: i32 = 102;
+
+fn install_guard(base: usize) {
+    // SAFETY: the page is the lowest of a stack that nobody uses yet.
+    unsafe {
+        if libc::madvise(base as *mut c_void, PAGE_BYTES, MADV_GUARD_INSTALL) != 0
+            && libc::mprotect(base as *mut c_void, PAGE_BYTES, libc::PROT_NONE) != 0
+        {
+            fatal("cannot protect a stack's guard page (see vm.max_map_count)");
+        }
+    }
+}
+
+fn map(bytes: usize) -> *mut u8 {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh anonymous mapping.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    if memory == libc::MAP_FAILED {
+        fatal("out of memory for stacks");
+    }
+    memory.cast()
+}
+
+/// # Safety
+/// `coroutine` is owned by the caller; `bytes` from `base` are its memory.
+unsafe fn set_big(coroutine: *mut Coroutine, base: usize, bytes: usize) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        (*coroutine).big_top = base + bytes;
+        (*coroutine).big_limit = base + BIG_SLACK + RESERVE_BYTES;
+    }
+}
+
+/// The learned size class of an entry: many workers read and bump it, precision does not matter.
+struct AtomicLearned<'a>(&'a std::sync::atomic::AtomicU32);
+
+impl AtomicLearned<'_> {
+    /// # Safety
+    /// `class` is valid for the lifetime chosen.
+    unsafe fn of<'a>(class: *mut u32) -> AtomicLearned<'a> {
+        // SAFETY: promised by the caller; only accessed atomically.
+        AtomicLearned(unsafe { std::sync::atomic::AtomicU32::from_ptr(class) })
+    }
+
+    fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn learn(&self, class: u32) {
+        if class < SEGMENT_BYTES.len() as u32 && self.get() < class {
+            self.0.store(class, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The running coroutine's first segment is full for the first time: it gets a big one. Called by `__morestack`.
+///
+/// # Safety
+/// `coroutine` is the running one and has no big segment.
+pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) {
+    // SAFETY: promised by the caller; the worker's cache is used by this thread alone.
+    unsafe {
+        AtomicLearned::of(&raw mut (*(*coroutine).entry).learned_class).learn((*coroutine).class as u32 + 1);
+        give_big(coroutine);
+    }
+}
+
+/// # Safety
+/// As for [`grow`].
+unsafe fn give_big(coroutine: *mut Coroutine) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let base = scheduler::worker_cache().take_stack(StackKind::Big);
+        set_big(coroutine, base, big_bytes());
+    }
+}
+
+/// Copies the registers of a function preempted at its entry to where its coroutine has room; returns that place. Called by `__morestack`.
+///
+/// # Safety
+/// `coroutine` is the running one, `frame` its saved registers, `stack_pointer` what it has reached.
+pub unsafe extern "C" fn save_preempted(coroutine: *mut Coroutine, frame: *const u8, stack_pointer: usize) -> *mut u8 {
+    // SAFETY: on the big segment there is slack below the stack pointer; otherwise the big segment is unused.
+    unsafe {
+        if (*coroutine).big_limit == 0 {
+            give_big(coroutine);
+        }
+        let on_big = (*coroutine).limit == (*coroutine).big_limit;
+        let top = if on_big { (stack_pointer - 16) & !15 } else { (*coroutine).big_top };
+        let copy = (top - PREEMPT_FRAME) as *mut u8;
+        ptr::copy_nonoverlapping(frame, copy, PREEMPT_FRAME);
+        copy
+    }
+}
+
+/// Lowers the limit of an overflowing coroutine by the reserve, once.
+///
+/// # Safety
+/// `coroutine` is the running one.
+pub unsafe fn open_reserve(coroutine: *mut Coroutine) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let on_big = (*coroutine).limit == (*coroutine).big_limit && (*coroutine).big_limit != 0;
+        if on_big && !reserve_is_open(coroutine) {
+            (*coroutine).big_limit -= RESERVE_BYTES;
+            (*coroutine).limit = (*coroutine).big_limit;
+            arch::set_stack_limit((*coroutine).limit);
+        }
+    }
+}
+
+/// # Safety
+/// `coroutine` is the running one and has a big segment.
+unsafe fn reserve_is_open(coroutine: *mut Coroutine) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let bytes = if (*coroutine).first_top == 0 { PAGE_STACK_BYTES - PAGE_BYTES } else { big_bytes() };
+        (*coroutine).big_limit < (*coroutine).big_top - bytes + BIG_SLACK + RESERVE_BYTES
+    }
+}
+
+/// During unwinding: where the frame lies on the first segment, its limit holds again.
+///
+/// # Safety
+/// `coroutine` is the running one.
+pub unsafe fn reset_limit(coroutine: *mut Coroutine, frame_address: usize) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let first_base = (*coroutine).first_limit.wrapping_sub(SEGMENT_SLACK);
+        let on_first = frame_address <= (*coroutine).first_top && frame_address >= first_base;
+        if on_first && (*coroutine).limit != (*coroutine).first_limit {
+            (*coroutine).limit = (*coroutine).first_limit;
+            arch::set_stack_limit((*coroutine).limit);
+        }
+    }
+}

@@ -1,35 +1,113 @@
 //! Workers and queues; what runs next.
 //!
-//! What the layers above use: [`current`], [`park`], [`ready`], [`spawn`], and [`external_begin`]/[`external_end`] around work done
-//! by other threads that will ready a coroutine.
+//! What the layers above use: [`current`], [`park`], [`yield_now`], [`ready`], [`spawn`], and [`external_begin`]/[`external_end`] around work
+//! done by other threads that will ready a coroutine.
+//!
+//! # Where a coroutine waits for its turn
+//! * `run_next` of a worker: the first one woken by what runs there; it runs next, on warm caches. After [`worker::MAX_STREAK`] turns in a row
+//!   the queue has its turn. The monitor takes it away from a worker that is stuck.
+//! * The worker's queue: everything else that starts or wakes there, and what yields. First in, first out; others steal half.
+//! * The injector: what comes from other threads, and what overflows a queue.
+//!
+//! Waking a sleeping worker costs microseconds, so it is done only when a queue holds more than the worker will run next, and the monitor makes
+//! good for what that leaves waiting. There is one scheduler at a time in a process.
 
-use crate::coroutine::{Completion, UnlockHook};
+mod atomic;
+mod idle;
+mod injector;
+mod monitor;
+pub mod queue;
+mod worker;
+
 pub use crate::coroutine::{Coroutine, Operation, WaitInfo, Wake};
 pub use crate::lock::{SpinLock, SpinMutex};
 pub use crate::outcome::Outcome;
+
+use crate::arch;
+use crate::coroutine::{Completion, INLINE_ARGS, State, UnlockHook};
+use crate::deadlines;
+use crate::outcome;
+use crate::stack::Cache;
 use echo_abi::layout::EntryDesc;
+use idle::Idle;
+use injector::Injector;
+use std::alloc::Layout;
 use std::ffi::c_void;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+use worker::Worker;
 
 /// The coroutine that called the running runtime function; `None` on a plain thread and in callbacks.
 #[inline]
 pub fn current() -> Option<*mut Coroutine> {
-    todo!()
+    let coroutine = arch::current_coroutine();
+    (!coroutine.is_null()).then_some(coroutine)
 }
 
 /// Suspends the calling coroutine; return the result at once. `unlock(data)` runs after its registers are saved: from then on it may
 /// be woken, by exactly one call of [`ready`].
+///
+/// # Panics
+/// Outside a coroutine.
+#[inline]
 pub fn park(unlock: UnlockHook, data: *mut c_void, wait: WaitInfo) -> Outcome {
-    let _ = (unlock, data, wait);
-    todo!()
+    let coroutine = current().expect("a blocking operation needs a coroutine");
+    // SAFETY: the running coroutine belongs to this thread.
+    unsafe {
+        (*coroutine).unlock = Some(unlock);
+        (*coroutine).unlock_data = data;
+        (*coroutine).wait = wait;
+        (*coroutine).set_state(State::Suspended);
+    }
+    Outcome { value: 0, status: outcome::PARK }
+}
+
+/// Lets the others run; return the result at once. Returns 0 to the coroutine.
+#[inline]
+pub fn yield_now() -> Outcome {
+    if let Some(coroutine) = current() {
+        // SAFETY: the running coroutine belongs to this thread.
+        unsafe { (*coroutine).wake_value = 0 };
+        return Outcome::YIELD;
+    }
+    std::thread::yield_now();
+    Outcome::DONE
+}
+
+/// Honours a preemption request seen by a loop's poll.
+pub fn poll() -> Outcome {
+    match current() {
+        Some(_) => yield_now(),
+        None => Outcome::DONE,
+    }
 }
 
 /// Wakes a parked coroutine. From any thread; the caller has the right to wake it (it was claimed exactly once).
 ///
 /// # Safety
-/// `coroutine` is parked, its unlock hook has run, and nobody else wakes it.
+/// `coroutine` is parked, its unlock hook has run or is running, and nobody else wakes it.
+#[inline]
 pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
-    let _ = (coroutine, wake);
-    todo!()
+    // SAFETY: promised by the caller: it owns the coroutine now.
+    unsafe {
+        match wake {
+            Wake::Value(value) => (*coroutine).wake_value = value,
+            Wake::Raise(mut exception) => {
+                if exception.position == 0 {
+                    exception.position = (*coroutine).wait.position;
+                }
+                (*coroutine).wake_value = Box::into_raw(exception) as usize as u64;
+                arch::slide_raise(coroutine);
+            }
+        }
+        (*coroutine).set_state(State::Ready);
+    }
+    match current_worker() {
+        Some(worker) => worker.push_woken(coroutine),
+        None => inject(coroutine),
+    }
 }
 
 /// Starts `entry` as a coroutine. `args` (of `entry.args`) are moved; the result is written to `result`, which stays valid until
@@ -44,16 +122,276 @@ pub unsafe fn spawn(
     position: u32,
     completion: Completion,
 ) -> u64 {
-    let _ = (entry, args, result, position, completion);
-    todo!()
+    let worker = current_worker();
+    let (coroutine, id) = match worker {
+        Some(worker) => worker.take_control(),
+        None => (OUTSIDERS.lock().take_control(), NEXT_ID.fetch_add(1, Ordering::Relaxed)),
+    };
+    // SAFETY: the block is free, hence ours; the rest is promised by the caller.
+    unsafe {
+        (*coroutine).rsp = 0;
+        (*coroutine).code = (*entry).code;
+        (*coroutine).result = result;
+        (*coroutine).entry = entry;
+        (*coroutine).wait = WaitInfo::NONE;
+        (*coroutine).exception = ptr::null_mut();
+        (*coroutine).completion = completion;
+        (*coroutine).held = ptr::null_mut();
+        (*coroutine).release_held = None;
+        (*coroutine).id = id;
+        (*coroutine).spawned_at = position;
+        move_args(coroutine, args);
+        (*coroutine).set_state(State::Ready);
+    }
+    match worker {
+        Some(worker) => worker.push(coroutine),
+        None => inject(coroutine),
+    }
+    id
+}
+
+/// # Safety
+/// `coroutine` is owned by the caller and has its entry; `args` are of the entry's type.
+unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let inline = (&raw mut (*coroutine).inline_args).cast::<u8>();
+        (*coroutine).args_on_heap = false;
+        (*coroutine).args = inline;
+        let Some(desc) = (*(*coroutine).entry).args.as_ref() else { return };
+        let size = desc.size as usize;
+        if size > INLINE_ARGS {
+            (*coroutine).args_on_heap = true;
+            (*coroutine).args = std::alloc::alloc(args_layout(size));
+        }
+        ptr::copy_nonoverlapping(args, (*coroutine).args, size);
+    }
+}
+
+fn args_layout(size: usize) -> Layout {
+    Layout::from_size_align(size, 16).expect("arguments are small")
 }
 
 /// Announces work outside the scheduler that will ready a coroutine: the program is not at its end until [`external_end`].
 pub fn external_begin() {
-    todo!()
+    EXTERNAL.fetch_add(1, Ordering::SeqCst);
 }
 
 /// The announced work is over; called after the coroutine was readied.
 pub fn external_end() {
-    todo!()
+    if EXTERNAL.fetch_sub(1, Ordering::SeqCst) == 1
+        && let Some(scheduler) = scheduler()
+    {
+        scheduler.wake_one();
+    }
+}
+
+/// The shard for timers of this thread.
+pub fn timer_shard() -> usize {
+    current_worker().map_or(0, |worker| worker.index)
+}
+
+/// A timer was added: sleepers must know when that happened outside the workers.
+pub fn timer_added() {
+    if arch::current_worker().is_null()
+        && let Some(scheduler) = scheduler()
+    {
+        scheduler.wake_one();
+    }
+}
+
+/// The memory cache of the worker that runs the calling code.
+///
+/// # Safety
+/// Called on a worker's thread; the reference is dropped before anything else can use the cache.
+pub(crate) unsafe fn worker_cache() -> &'static mut Cache {
+    let worker = current_worker().expect("coroutines run on workers");
+    // SAFETY: promised by the caller.
+    unsafe { &mut worker.own().cache }
+}
+
+/// Work announced by [`external_begin`].
+static EXTERNAL: AtomicUsize = AtomicUsize::new(0);
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+/// Memory for coroutines spawned by other threads.
+static OUTSIDERS: SpinMutex<Cache> = SpinMutex::new(Cache::new());
+/// The running scheduler.
+static SCHEDULER: AtomicPtr<Scheduler> = AtomicPtr::new(ptr::null_mut());
+
+#[inline]
+fn current_worker() -> Option<&'static Worker> {
+    // SAFETY: a worker thread's word points to its worker, which outlives the thread.
+    unsafe { arch::current_worker().cast::<Worker>().as_ref() }
+}
+
+fn scheduler() -> Option<&'static Scheduler> {
+    // SAFETY: a scheduler is never freed while it can be found here; see `Scheduler::run`.
+    unsafe { SCHEDULER.load(Ordering::Acquire).as_ref() }
+}
+
+fn inject(coroutine: *mut Coroutine) {
+    let scheduler = scheduler().expect("coroutines need a running scheduler");
+    scheduler.injector.push_all(&[coroutine]);
+    scheduler.wake_one();
+}
+
+/// What to do when nothing can happen any more.
+pub enum Quiescent {
+    /// Something was started.
+    GoOn,
+    /// End the program.
+    Stop,
+}
+
+/// Counters for `--stats`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stats {
+    pub workers_started: usize,
+    pub coroutines: u64,
+    pub switches: u64,
+    pub steals: u64,
+    pub wake_ups: u64,
+    pub preemptions: u64,
+}
+
+/// A pool of workers that runs one program.
+pub struct Scheduler {
+    workers: Box<[Worker]>,
+    injector: Injector,
+    idle: Idle,
+    stopping: AtomicBool,
+    /// Set by the monitor when a deadline has passed unnoticed.
+    timers_due: AtomicBool,
+    wake_ups: AtomicU64,
+    preemptions: AtomicU64,
+    on_quiescent: Box<dyn Fn() -> Quiescent + Send + Sync>,
+    /// Worker threads that have not ended.
+    threads: Mutex<usize>,
+    thread_ended: Condvar,
+    /// For the monitor's naps.
+    monitor_bell: (Mutex<bool>, Condvar),
+}
+
+/// How long the end of a program waits for coroutines that do not give up their worker.
+const STOP_PATIENCE: Duration = Duration::from_millis(200);
+
+impl Scheduler {
+    /// Runs coroutines on `workers` workers until [`request_stop`]: `start` is called first, to spawn the first one.
+    pub fn run(
+        workers: usize,
+        on_quiescent: impl Fn() -> Quiescent + Send + Sync + 'static,
+        start: impl FnOnce(),
+    ) -> Stats {
+        let workers = workers.max(1);
+        let scheduler: &'static Scheduler = Box::leak(Box::new(Scheduler {
+            workers: (0..workers).map(Worker::new).collect(),
+            injector: Injector::new(),
+            idle: Idle::new(workers),
+            stopping: AtomicBool::new(false),
+            timers_due: AtomicBool::new(false),
+            wake_ups: AtomicU64::new(0),
+            preemptions: AtomicU64::new(0),
+            on_quiescent: Box::new(on_quiescent),
+            threads: Mutex::new(0),
+            thread_ended: Condvar::new(),
+            monitor_bell: (Mutex::new(false), Condvar::new()),
+        }));
+        NEXT_ID.store(0, Ordering::Relaxed);
+        EXTERNAL.store(0, Ordering::SeqCst);
+        scheduler.workers.iter().for_each(|worker| worker.join_scheduler(scheduler));
+        // Workers whose thread does not exist yet count as asleep; the first wake-up starts the thread.
+        (0..workers).rev().for_each(|worker| _ = scheduler.idle.enter(worker));
+        SCHEDULER.store(ptr::from_ref(scheduler).cast_mut(), Ordering::Release);
+        let monitor = monitor::start(scheduler);
+        start();
+        let clean = scheduler.wait_for_threads();
+        scheduler.ring_monitor();
+        let _ = monitor.join();
+        SCHEDULER.store(ptr::null_mut(), Ordering::Release);
+        deadlines::clear();
+        crate::registry::abandon();
+        let stats = scheduler.stats();
+        if clean {
+            // SAFETY: it came from `Box::leak` above; its threads have ended, and nobody can find it any more.
+            drop(unsafe { Box::from_raw(ptr::from_ref(scheduler).cast_mut()) });
+        }
+        stats
+    }
+
+    fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            wake_ups: self.wake_ups.load(Ordering::Relaxed),
+            preemptions: self.preemptions.load(Ordering::Relaxed),
+            coroutines: NEXT_ID.load(Ordering::Relaxed),
+            ..Stats::default()
+        };
+        for worker in &self.workers {
+            worker.add_stats(&mut stats);
+        }
+        stats
+    }
+
+    /// Wakes a sleeper, if there is one.
+    fn wake_one(&self) {
+        if self.idle.sleeping.load(Ordering::SeqCst) != 0
+            && let Some(index) = self.idle.take_one()
+        {
+            self.wake_ups.fetch_add(1, Ordering::Relaxed);
+            self.workers[index].wake();
+        }
+    }
+
+    /// Whether a coroutine is queued anywhere.
+    fn has_work(&self) -> bool {
+        self.injector.len() > 0 || self.workers.iter().any(|worker| !worker.queue.is_empty())
+    }
+
+    /// The exact test; the caller is in the list of sleepers.
+    fn is_quiescent(&self) -> bool {
+        let sleepers = self.idle.lock();
+        sleepers.len() == self.workers.len()
+            && EXTERNAL.load(Ordering::SeqCst) == 0
+            && !self.has_work()
+            && self.workers.iter().all(Worker::has_nothing_next)
+            && !deadlines::any_wanted()
+    }
+
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::SeqCst);
+        for worker in &self.workers {
+            worker.wake_if_started();
+        }
+        self.thread_ended.notify_all();
+    }
+
+    /// Waits until the program has stopped and its workers have ended; false if some did not in time.
+    fn wait_for_threads(&self) -> bool {
+        let mut threads = self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        while !self.stopping.load(Ordering::SeqCst) {
+            threads = self.thread_ended.wait(threads).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        let deadline = Instant::now() + STOP_PATIENCE;
+        while *threads > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            threads = self.thread_ended.wait_timeout(threads, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        }
+        true
+    }
+
+    fn ring_monitor(&self) {
+        *self.monitor_bell.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = true;
+        self.monitor_bell.1.notify_all();
+    }
+}
+
+/// Ends the running program: workers stop at their next switch.
+pub fn request_stop() {
+    if let Some(scheduler) = scheduler() {
+        let threads = scheduler.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        scheduler.stop();
+        drop(threads);
+    }
 }

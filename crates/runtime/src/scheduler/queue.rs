@@ -1,0 +1,127 @@
+//! A worker's bounded queue: its owner pushes and pops, everybody steals.
+//!
+//! # Protocol
+//! `head` counts what was taken, `tail` what was pushed; both wrap. Only the owner writes `tail` and the slots from `tail` on. A taker, the
+//! owner included, copies slots from `head` on and then moves `head` by compare-and-swap: if that fails, the copies are worthless and forgotten. A slot
+//! is written again only after `head` has passed it, so a successful swap proves that the copies were of this round.
+//!
+//! Free of assembly and of scheduler types; atomics come through one door, so that loom can check it.
+
+use super::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+/// Slots; a power of two.
+#[cfg(not(loom))]
+pub const CAPACITY: u32 = 256;
+#[cfg(loom)]
+pub const CAPACITY: u32 = 4;
+
+pub struct Queue<T> {
+    head: AtomicU32,
+    tail: AtomicU32,
+    slots: [AtomicPtr<T>; CAPACITY as usize],
+}
+
+impl<T> Queue<T> {
+    pub fn new() -> Queue<T> {
+        Queue {
+            head: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            slots: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+        }
+    }
+
+    fn slot(&self, index: u32) -> &AtomicPtr<T> {
+        &self.slots[(index % CAPACITY) as usize]
+    }
+
+    /// How many there are; may be out of date at once unless the owner asks and nobody steals.
+    #[inline]
+    pub fn len(&self) -> u32 {
+        let head = self.head.load(Ordering::Acquire);
+        self.tail.load(Ordering::Acquire).wrapping_sub(head).min(CAPACITY)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Owner only. Gives the item back when the queue is full.
+    #[inline]
+    pub fn push(&self, item: *mut T) -> Result<(), *mut T> {
+        let head = self.head.load(Ordering::Acquire);
+        let tail = self.tail.load(Ordering::Relaxed);
+        if tail.wrapping_sub(head) >= CAPACITY {
+            return Err(item);
+        }
+        self.slot(tail).store(item, Ordering::Relaxed);
+        self.tail.store(tail.wrapping_add(1), Ordering::Release);
+        Ok(())
+    }
+
+    /// Owner only: the oldest item.
+    #[inline]
+    pub fn pop(&self) -> Option<*mut T> {
+        let mut head = self.head.load(Ordering::Acquire);
+        loop {
+            if head == self.tail.load(Ordering::Relaxed) {
+                return None;
+            }
+            let item = self.slot(head).load(Ordering::Relaxed);
+            match self.head.compare_exchange_weak(head, head.wrapping_add(1), Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Some(item),
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// The item the owner would pop next, for prefetching; it may be taken at any moment.
+    #[inline]
+    pub fn peek(&self) -> *mut T {
+        self.slot(self.head.load(Ordering::Relaxed)).load(Ordering::Relaxed)
+    }
+
+    /// Owner only: moves the older half of a full queue to `out`; how many that were.
+    pub fn take_half(&self, out: &mut [*mut T; CAPACITY as usize / 2]) -> usize {
+        self.take(out, |len| len / 2)
+    }
+
+    /// Steals half (rounded up) of this queue for `thief`, whose owner is calling: one to run, the rest is pushed there. `thief` must be empty.
+    pub fn steal_into(&self, thief: &Queue<T>) -> Option<*mut T> {
+        let mut items = [std::ptr::null_mut(); CAPACITY as usize / 2];
+        let count = self.take(&mut items, |len| len - len / 2);
+        let (&first, rest) = items[..count].split_first()?;
+        for &item in rest {
+            let pushed = thief.push(item);
+            debug_assert!(pushed.is_ok(), "half a queue fits into an empty one");
+        }
+        Some(first)
+    }
+
+    fn take(&self, out: &mut [*mut T; CAPACITY as usize / 2], share: impl Fn(u32) -> u32) -> usize {
+        loop {
+            let head = self.head.load(Ordering::Acquire);
+            let tail = self.tail.load(Ordering::Acquire);
+            let len = tail.wrapping_sub(head);
+            if len > CAPACITY {
+                continue; // `head` was read long before `tail`
+            }
+            let count = share(len).min(CAPACITY / 2);
+            if count == 0 {
+                return 0;
+            }
+            for index in 0..count {
+                out[index as usize] = self.slot(head.wrapping_add(index)).load(Ordering::Relaxed);
+            }
+            let taken = self.head.compare_exchange(head, head.wrapping_add(count), Ordering::AcqRel, Ordering::Relaxed);
+            if taken.is_ok() {
+                return count as usize;
+            }
+        }
+    }
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Queue::new()
+    }
+}

@@ -1,0 +1,411 @@
+//! Maps: entries in the order of insertion, and an index of hashes.
+//!
+//! # Layout
+//! ```text
+//! MapBlock { header, len, used, capacity, entries ──> [ hash | key | value ] × capacity, index }
+//! ```
+//! # Invariants
+//! * An empty map is [`block::empty`](super::block::empty) or a block with `len == 0`. As the former is no `MapBlock`, a map is looked at as one only
+//!   behind a check of `len` or after [`unique`].
+//! * `used` entries have been written, `len` of them are live; a removed one stays behind with the hash 0 until the entries are next packed
+//!   or moved. The last of the used entries is live.
+//! * While `used` is small ([`SCAN_LIMIT`]) the index is empty and entries are found by looking at all hashes; above, it has the number of every
+//!   live entry.
+//! * A block is changed only after [`unique`] has made the variable its one owner.
+
+use super::array;
+use super::block::{
+    alloc, block_bytes, claim_unique, empty, free, give_up, grown_capacity, out_of_memory, retain,
+};
+use super::compare;
+use super::walk::{self, Desc, Parts, block_of, desc, field_type, is_managed};
+use echo_abi::layout::{ARRAY_DATA_OFFSET, BlockHeader, TypeDesc};
+use hashbrown::HashTable;
+use std::ptr;
+
+/// Up to so many entries are found without an index.
+const SCAN_LIMIT: usize = 8;
+/// Hash of a removed entry.
+const REMOVED: u64 = 0;
+
+#[repr(C)]
+struct MapBlock {
+    header: BlockHeader,
+    /// Live entries. Zero in the immortal empty block, too.
+    len: usize,
+    /// Entries written.
+    used: usize,
+    /// Entries there is room for.
+    capacity: usize,
+    entries: *mut u8,
+    /// Numbers of the live entries, by hash.
+    index: HashTable<u32>,
+}
+
+/// Where things are in an entry.
+#[derive(Clone, Copy)]
+struct EntryLayout {
+    key: usize,
+    value: usize,
+    /// Bytes from one entry to the next.
+    stride: usize,
+}
+
+impl EntryLayout {
+    #[inline]
+    fn of(key: &TypeDesc, value: &TypeDesc) -> EntryLayout {
+        let key_offset = size_of::<u64>();
+        let value_offset =
+            (key_offset + key.size as usize).next_multiple_of(usize::from(value.align).max(1));
+        EntryLayout {
+            key: key_offset,
+            value: value_offset,
+            stride: (value_offset + value.size as usize).next_multiple_of(align_of::<u64>()),
+        }
+    }
+}
+
+/// One live entry.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub key: *mut u8,
+    pub value: *mut u8,
+}
+
+/// The live entries of a map, in order.
+pub struct Entries {
+    next: *mut u8,
+    remaining: usize,
+    layout: EntryLayout,
+    map: Desc,
+}
+
+impl Entries {
+    pub unsafe fn of(block: *mut u8, map: Desc) -> Entries {
+        // SAFETY: the block is a map's of this type.
+        unsafe { Entries::from(block, map, 0) }
+    }
+
+    /// Those from entry `start` on.
+    unsafe fn from(block: *mut u8, map: Desc, start: usize) -> Entries {
+        let layout = EntryLayout::of(field_type(map, 0), field_type(map, 1));
+        // SAFETY: the block is a map's; not the immortal one when it has entries.
+        unsafe {
+            let (next, remaining) = match len(block) {
+                0 => (ptr::null_mut(), 0),
+                _ => {
+                    let map = &*block.cast::<MapBlock>();
+                    let start = start.min(map.used);
+                    (map.entries.add(start * layout.stride), map.used - start)
+                }
+            };
+            Entries {
+                next,
+                remaining,
+                layout,
+                map,
+            }
+        }
+    }
+
+    pub fn key_desc(&self) -> Desc {
+        field_type(self.map, 0)
+    }
+
+    pub fn value_desc(&self) -> Desc {
+        field_type(self.map, 1)
+    }
+}
+
+impl Iterator for Entries {
+    type Item = Entry;
+
+    #[inline]
+    fn next(&mut self) -> Option<Entry> {
+        while self.remaining > 0 {
+            // SAFETY: so many entries follow.
+            unsafe {
+                let entry = self.next;
+                self.next = entry.add(self.layout.stride);
+                self.remaining -= 1;
+                if entry.cast::<u64>().read() != REMOVED {
+                    return Some(Entry {
+                        key: entry.add(self.layout.key),
+                        value: entry.add(self.layout.value),
+                    });
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Live entries of a map.
+#[inline]
+pub unsafe fn len(block: *mut u8) -> usize {
+    // SAFETY: the block is a map's, perhaps the immortal empty one, which has a zero there.
+    unsafe { (*block.cast::<MapBlock>()).len_field() }
+}
+
+/// Address of the value under a key, if it is there.
+pub unsafe fn find(block: *mut u8, map: Desc, key: *mut u8) -> Option<*mut u8> {
+    // SAFETY: the block is a map's of this type.
+    unsafe {
+        if len(block) == 0 {
+            return None;
+        }
+        let view = View::new(block.cast(), map);
+        let number = view.find(key, compare::hash(key, view.key))?;
+        Some(view.entry(number).add(view.layout.value))
+    }
+}
+
+/// Frees a map whose keys and values are dropped.
+pub unsafe fn dispose(block: *mut u8) {
+    // SAFETY: nobody refers to the block, which came from `create`.
+    unsafe {
+        let map = block.cast::<MapBlock>();
+        libc::free((*map).entries.cast());
+        ptr::drop_in_place(&raw mut (*map).index);
+        free(block);
+    }
+}
+
+/// A new map with room for so many entries.
+unsafe fn create(capacity: usize, layout: EntryLayout) -> *mut MapBlock {
+    let map: *mut MapBlock = alloc(size_of::<MapBlock>()).cast();
+    // SAFETY: fresh memory of that size, aligned to 16.
+    unsafe {
+        map.write(MapBlock {
+            header: BlockHeader { count: 1, flags: 0 },
+            len: 0,
+            used: 0,
+            capacity,
+            entries: room(capacity, layout),
+            index: HashTable::new(),
+        })
+    };
+    map
+}
+
+/// Memory for entries.
+fn room(capacity: usize, layout: EntryLayout) -> *mut u8 {
+    let bytes = match u32::try_from(capacity) {
+        Ok(_) => block_bytes(0, capacity, layout.stride),
+        // The index has 32 bits for an entry's number.
+        Err(_) => None,
+    };
+    let Some(bytes) = bytes else {
+        out_of_memory(capacity.saturating_mul(layout.stride))
+    };
+    // SAFETY: any size may be asked for.
+    let entries: *mut u8 = unsafe { libc::malloc(bytes) }.cast();
+    if entries.is_null() && bytes > 0 {
+        out_of_memory(bytes);
+    }
+    entries
+}
+
+/// Makes the map in `place` the only owner of its block.
+unsafe fn unique(place: *mut *mut u8, map: Desc) -> View {
+    // SAFETY: the place holds a map of this type that its caller may change.
+    unsafe {
+        let block = *place;
+        if claim_unique(block) {
+            return View::new(block.cast(), map);
+        }
+        let layout = EntryLayout::of(field_type(map, 0), field_type(map, 1));
+        let copy = create(len(block), layout);
+        let view = View::new(copy, map);
+        if len(block) > 0 {
+            view.take_entries((*block.cast::<MapBlock>()).entries, (*block.cast::<MapBlock>()).used);
+            walk::dup_parts(Parts::contents(copy.cast(), map));
+        }
+        *place = copy.cast();
+        walk::release(block, map);
+        view
+    }
+}
+
+/// A map with its types at hand.
+struct View {
+    map: *mut MapBlock,
+    key: Desc,
+    value: Desc,
+    layout: EntryLayout,
+}
+
+impl View {
+    #[inline]
+    unsafe fn new(map: *mut MapBlock, desc: Desc) -> View {
+        let (key, value) = (field_type(desc, 0), field_type(desc, 1));
+        View {
+            map,
+            key,
+            value,
+            layout: EntryLayout::of(key, value),
+        }
+    }
+
+    #[inline]
+    unsafe fn entry(&self, number: usize) -> *mut u8 {
+        // SAFETY: there is room for that entry.
+        unsafe { (*self.map).entries.add(number * self.layout.stride) }
+    }
+
+    #[inline]
+    unsafe fn hash_at(&self, number: usize) -> u64 {
+        // SAFETY: the entry has been written.
+        unsafe { self.entry(number).cast::<u64>().read() }
+    }
+
+    #[inline]
+    unsafe fn has_key(&self, number: usize, key: *mut u8, hash: u64) -> bool {
+        // SAFETY: the entry has been written.
+        unsafe {
+            self.hash_at(number) == hash
+                && compare::same_key(self.entry(number).add(self.layout.key), key, self.key)
+        }
+    }
+
+    /// The number of the entry with that key.
+    #[inline]
+    unsafe fn find(&self, key: *mut u8, hash: u64) -> Option<usize> {
+        // SAFETY: the index has numbers of written entries only.
+        unsafe {
+            let map = &*self.map;
+            if map.used <= SCAN_LIMIT {
+                return (0..map.used).find(|&number| self.has_key(number, key, hash));
+            }
+            map.index
+                .find(hash, |&number| self.has_key(number as usize, key, hash))
+                .map(|&number| number as usize)
+        }
+    }
+
+    /// Appends an entry, of which the caller writes key and value.
+    unsafe fn append(&self, hash: u64) -> *mut u8 {
+        // SAFETY: the view is of a map that its caller may change.
+        unsafe {
+            if (*self.map).used == (*self.map).capacity {
+                self.make_room();
+            }
+            let map = &mut *self.map;
+            let number = map.used;
+            let entry = self.entry(number);
+            entry.cast::<u64>().write(hash);
+            map.used += 1;
+            map.len += 1;
+            if map.used == SCAN_LIMIT + 1 {
+                self.rebuild_index();
+            } else if map.used > SCAN_LIMIT {
+                map.index
+                    .insert_unique(hash, number as u32, |&number| self.hash_at(number as usize));
+            }
+            entry
+        }
+    }
+
+    /// Room for one more entry: by packing the live ones when a good part is dead, else by moving to a larger place.
+    unsafe fn make_room(&self) {
+        // SAFETY: as for `append`.
+        unsafe {
+            let map = &mut *self.map;
+            let (old, used) = (map.entries, map.used);
+            if map.len < used - used / 4 {
+                self.take_entries(old, used);
+            } else {
+                map.capacity = grown_capacity(map.capacity, used + 1);
+                map.entries = room(map.capacity, self.layout);
+                self.take_entries(old, used);
+                libc::free(old.cast());
+            }
+        }
+    }
+
+    /// Copies the live ones of `used` entries to the beginning of this map's, which may be the same memory, and makes the index.
+    unsafe fn take_entries(&self, from: *const u8, used: usize) {
+        // SAFETY: there is room for all live entries; an entry moves to its own place or one before it.
+        unsafe {
+            let map = &mut *self.map;
+            let stride = self.layout.stride;
+            let mut live = 0;
+            for number in 0..used {
+                let entry = from.add(number * stride);
+                if entry.cast::<u64>().read() != REMOVED {
+                    ptr::copy(entry, self.entry(live), stride);
+                    live += 1;
+                }
+            }
+            let moved = live < used || map.index.len() < live;
+            map.len = live;
+            map.used = live;
+            if moved {
+                self.rebuild_index();
+            }
+        }
+    }
+
+    /// Makes the index from the hashes in the entries, all of which are live.
+    unsafe fn rebuild_index(&self) {
+        // SAFETY: the view is of a map that its caller may change.
+        unsafe {
+            let map = &mut *self.map;
+            map.index.clear();
+            if map.used <= SCAN_LIMIT {
+                return;
+            }
+            map.index.reserve(map.capacity, |_| unreachable!("the index is empty"));
+            for number in 0..map.used {
+                if self.hash_at(number) != REMOVED {
+                    map.index.insert_unique(self.hash_at(number), number as u32, |&number| {
+                        self.hash_at(number as usize)
+                    });
+                }
+            }
+        }
+    }
+
+    /// Takes an entry out; key and value are the caller's to drop.
+    unsafe fn remove(&self, number: usize) {
+        // SAFETY: the entry is live, and the map its caller's to change.
+        unsafe {
+            let map = &mut *self.map;
+            if map.used > SCAN_LIMIT {
+                let slot = map
+                    .index
+                    .find_entry(self.hash_at(number), |&other| other as usize == number)
+                    .expect("live entries are in the index");
+                slot.remove();
+            }
+            self.entry(number).cast::<u64>().write(REMOVED);
+            map.len -= 1;
+            let was_indexed = map.used > SCAN_LIMIT;
+            while map.used > 0 && self.hash_at(map.used - 1) == REMOVED {
+                map.used -= 1;
+            }
+            if was_indexed && map.used <= SCAN_LIMIT {
+                map.index.clear();
+            }
+        }
+    }
+
+    unsafe fn part(&self, number: usize, offset: usize, desc: Desc) -> Parts {
+        Parts::Elements {
+            // SAFETY: the entry is live.
+            next: unsafe { self.entry(number).add(offset) },
+            remaining: 1,
+            desc,
+        }
+    }
+
+    unsafe fn key_part(&self, number: usize) -> Parts {
+        // SAFETY: the entry is live.
+        unsafe { self.part(number, self.layout.key, self.key) }
+    }
+
+    unsafe fn value_part(&self, number: usize) -> Parts {
+        // SAFETY: the entry is live.
+        unsafe { self.part(number, self.layout.value, self.value) }
+    }
+}
