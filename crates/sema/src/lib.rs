@@ -1,7 +1,10 @@
 //! Names, types and match checks: syntax tree in, typed tree and diagnostics out.
 
 pub mod builtins;
+pub mod check;
 pub mod display;
 pub mod exhaustive;
 pub mod typed;
 pub mod types;
+
+pub use check::{Checked, check};
