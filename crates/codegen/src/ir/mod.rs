@@ -12,6 +12,10 @@
 //!
 //! Variables are not SSA: they are assigned any number of times. Emission gives each a stack slot, which LLVM promotes.
 
+mod dump;
+
+pub use dump::{dump, dump_function};
+
 use echo_sema::typed::{BinaryOp, CompareOp, Conversion, GlobalId};
 use echo_sema::types::Ty;
 use echo_syntax::span::Span;
