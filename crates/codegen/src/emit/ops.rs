@@ -83,7 +83,7 @@ impl Body<'_, '_> {
                 self.assign(*dst, &value);
             }
             Op::Make { dst, fields } => self.make(*dst, fields),
-            Op::Variant { dst, tag, payload } => self.variant(*dst, *tag, payload.as_ref()),
+            Op::Variant { dst, tag, payload } => self.variant(*dst, *tag, payload),
             Op::Tag { dst, value } => {
                 let tag = self.temp(&format!("load i32, ptr {}", slot_of(*value)));
                 self.assign(*dst, &tag);
@@ -235,14 +235,14 @@ impl Body<'_, '_> {
         }
     }
 
-    fn variant(&mut self, dst: Var, tag: u32, payload: Option<&Operand>) {
+    fn variant(&mut self, dst: Var, tag: u32, payload: &[Operand]) {
         let ty = self.var_ty(dst);
         let llvm = self.emitter.ty(ty);
         if let TyKind::Enum(_) = self.emitter.program.types.kind(ty) {
             self.assign(dst, &tag.to_string());
             return;
         }
-        if let Some(payload) = payload {
+        if let [payload] = payload {
             let field = match self.emitter.program.types.kind(ty) {
                 TyKind::Option(_) => 1,
                 _ => 1 + tag as usize,

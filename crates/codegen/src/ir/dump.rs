@@ -337,9 +337,10 @@ impl Dumper<'_> {
             }
             Op::Make { dst, fields } => format!("{} = make ({})", var(dst), self.operands(fields)),
             Op::Variant { dst, tag, payload } => {
-                let payload = payload.as_ref().map_or(String::new(), |payload| {
-                    format!("({})", self.operand(payload))
-                });
+                let payload = match payload.as_slice() {
+                    [] => String::new(),
+                    payload => format!("({})", self.operands(payload)),
+                };
                 format!("{} = variant {tag}{payload}", var(dst))
             }
             Op::Tag { dst, value } => format!("{} = tag {}", var(dst), var(value)),

@@ -129,7 +129,8 @@ pub struct Place {
 pub enum Step {
     /// Of a struct or tuple.
     Field(usize),
-    /// The payload of an Option (`Some`), Result (0: `Ok`, 1: `Err`) or, later, of an enum's variant; the tag has been tested.
+    /// The payload of an Option (`Some`) or Result (0: `Ok`, 1: `Err`); the tag has been tested. Of an enum: the elements of that variant's
+    /// payload as if they were a tuple; a `Field` follows.
     Payload(usize),
     /// Of an array, a signed 64-bit index. `checked`: panics out of range. In a mutable access the array is first made the only owner of its block.
     Index { index: Operand, checked: bool },
@@ -271,11 +272,11 @@ pub enum Op {
         dst: Var,
         fields: Vec<Operand>,
     },
-    /// A value of an Option, Result or enum; consumes the payload.
+    /// A value of an Option, Result or enum; consumes the payload: nothing, one value, or (enums) the elements in order.
     Variant {
         dst: Var,
         tag: u32,
-        payload: Option<Operand>,
+        payload: Vec<Operand>,
     },
     /// `dst: i32` = the tag of an Option, Result or enum.
     Tag {
@@ -447,8 +448,8 @@ impl Op {
                 }
             }
             Op::Variant { payload, .. } => {
-                if let Some(payload) = payload {
-                    payload.visit(Use::Consume, f);
+                for element in payload {
+                    element.visit(Use::Consume, f);
                 }
             }
             Op::Tag { value, .. } => f(*value, Use::Borrow),
