@@ -12,7 +12,7 @@ use super::block::{
 use super::compare::{self, float_order};
 use super::format::Formatter;
 use super::string::{string, text};
-use super::walk::{self, Desc, Part, Parts, block_of, desc, is_managed};
+use super::walk::{self, Desc, Part, Parts, desc};
 use crate::outcome::Outcome;
 use crate::panic::raise;
 use echo_abi::layout::{ARRAY_DATA_OFFSET, ArrayBlock, Kind, TypeDesc};
@@ -244,7 +244,12 @@ pub unsafe fn echo_array_repeat(
             Ok(block) => block,
             Err(outcome) => return outcome,
         };
-        fill(at(block, element, 0), value, element.size as usize, len as usize);
+        fill(
+            at(block, element, 0),
+            value,
+            element.size as usize,
+            len as usize,
+        );
         walk::dup_parts(Parts::elements(block, element));
         Outcome::pointer(block)
     }
@@ -376,8 +381,7 @@ pub unsafe extern "C" fn echo_array_contains(
     // SAFETY: see above.
     unsafe {
         let element = desc(element);
-        Parts::elements(array, element)
-            .any(|part| compare::equal(part.address, value, element))
+        Parts::elements(array, element).any(|part| compare::equal(part.address, value, element))
     }
 }
 

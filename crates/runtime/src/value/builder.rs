@@ -65,7 +65,11 @@ pub unsafe extern "C" fn echo_builder_write(builder: *mut u8, block: *mut u8) {
 
 pub unsafe extern "C" fn echo_builder_len(builder: *mut u8) -> i64 {
     // SAFETY: see above.
-    unsafe { with_text(builder, |all| super::string::count_chars(all.as_bytes()) as i64) }
+    unsafe {
+        with_text(builder, |all| {
+            super::string::count_chars(all.as_bytes()) as i64
+        })
+    }
 }
 
 pub unsafe extern "C" fn echo_builder_text(builder: *mut u8) -> *mut u8 {

@@ -14,11 +14,9 @@
 //! * A block is changed only after [`unique`] has made the variable its one owner.
 
 use super::array;
-use super::block::{
-    alloc, block_bytes, claim_unique, empty, free, give_up, grown_capacity, out_of_memory, retain,
-};
+use super::block::{alloc, block_bytes, claim_unique, empty, free, grown_capacity, out_of_memory};
 use super::compare;
-use super::walk::{self, Desc, Parts, block_of, desc, field_type, is_managed};
+use super::walk::{self, Desc, Parts, desc, field_type};
 use echo_abi::layout::{ARRAY_DATA_OFFSET, BlockHeader, TypeDesc};
 use hashbrown::HashTable;
 use std::ptr;
@@ -144,7 +142,7 @@ impl Iterator for Entries {
 #[inline]
 pub unsafe fn len(block: *mut u8) -> usize {
     // SAFETY: the block is a map's, perhaps the immortal empty one, which has a zero there.
-    unsafe { (*block.cast::<MapBlock>()).len_field() }
+    unsafe { (*block.cast::<MapBlock>()).len }
 }
 
 /// Address of the value under a key, if it is there.
@@ -218,7 +216,10 @@ unsafe fn unique(place: *mut *mut u8, map: Desc) -> View {
         let copy = create(len(block), layout);
         let view = View::new(copy, map);
         if len(block) > 0 {
-            view.take_entries((*block.cast::<MapBlock>()).entries, (*block.cast::<MapBlock>()).used);
+            view.take_entries(
+                (*block.cast::<MapBlock>()).entries,
+                (*block.cast::<MapBlock>()).used,
+            );
             walk::dup_parts(Parts::contents(copy.cast(), map));
         }
         *place = copy.cast();
@@ -355,12 +356,14 @@ impl View {
             if map.used <= SCAN_LIMIT {
                 return;
             }
-            map.index.reserve(map.capacity, |_| unreachable!("the index is empty"));
+            map.index
+                .reserve(map.capacity, |_| unreachable!("the index is empty"));
             for number in 0..map.used {
                 if self.hash_at(number) != REMOVED {
-                    map.index.insert_unique(self.hash_at(number), number as u32, |&number| {
-                        self.hash_at(number as usize)
-                    });
+                    map.index
+                        .insert_unique(self.hash_at(number), number as u32, |&number| {
+                            self.hash_at(number as usize)
+                        });
                 }
             }
         }
@@ -407,5 +410,160 @@ impl View {
     unsafe fn value_part(&self, number: usize) -> Parts {
         // SAFETY: the entry is live.
         unsafe { self.part(number, self.layout.value, self.value) }
+    }
+}
+
+/// The hash of a key, and where its entry is.
+unsafe fn look_up(view: &View, key: *mut u8) -> (u64, Option<usize>) {
+    // SAFETY: the key is of the map's type.
+    unsafe {
+        let hash = compare::hash(key, view.key);
+        (hash, view.find(key, hash))
+    }
+}
+
+/// Appends an entry; key and value are moved into it.
+unsafe fn insert_new(view: &View, hash: u64, key: *const u8, value: *const u8) -> *mut u8 {
+    // SAFETY: the view is of a map that its caller may change.
+    unsafe {
+        let entry = view.append(hash);
+        let place = entry.add(view.layout.value);
+        ptr::copy_nonoverlapping(key, entry.add(view.layout.key), view.key.size as usize);
+        ptr::copy_nonoverlapping(value, place, view.value.size as usize);
+        place
+    }
+}
+
+// ---------------------------------------------------------------- rows of the symbol table
+
+pub unsafe extern "C" fn echo_map_len(map: *mut u8) -> i64 {
+    // SAFETY: the contract of the table, here and below.
+    unsafe { len(map) as i64 }
+}
+
+pub unsafe extern "C" fn echo_map_get(map: *mut u8, of: *mut u8, key: *mut u8) -> *mut u8 {
+    // SAFETY: see above.
+    unsafe { find(map, desc(of), key).unwrap_or(ptr::null_mut()) }
+}
+
+pub unsafe extern "C" fn echo_map_insert(
+    place: *mut u8,
+    of: *mut u8,
+    key: *mut u8,
+    value: *mut u8,
+) {
+    // SAFETY: see above.
+    unsafe {
+        let view = unique(place.cast(), desc(of));
+        match look_up(&view, key) {
+            (_, Some(number)) => {
+                // The old value moves out before it is dropped: the map is whole meanwhile.
+                let old = view.entry(number).add(view.layout.value);
+                ptr::swap_nonoverlapping(old, value, view.value.size as usize);
+                walk::drop(value, view.value);
+                walk::drop(key, view.key);
+            }
+            (hash, None) => {
+                insert_new(&view, hash, key, value);
+            }
+        }
+    }
+}
+
+pub unsafe extern "C" fn echo_map_entry(place: *mut u8, of: *mut u8, key: *mut u8) -> *mut u8 {
+    // SAFETY: see above; the type has a zero value, which holds immortal blocks only.
+    unsafe {
+        let view = unique(place.cast(), desc(of));
+        match look_up(&view, key) {
+            (_, Some(number)) => view.entry(number).add(view.layout.value),
+            (hash, None) => {
+                walk::dup(key, view.key);
+                insert_new(&view, hash, key, view.value.zero)
+            }
+        }
+    }
+}
+
+pub unsafe extern "C" fn echo_map_remove(place: *mut u8, of: *mut u8, key: *mut u8) -> bool {
+    // SAFETY: see above.
+    unsafe {
+        let map = desc(of);
+        // A missing key is no reason to copy the map.
+        if find(*place.cast(), map, key).is_none() {
+            return false;
+        }
+        let view = unique(place.cast(), map);
+        let (_, Some(number)) = look_up(&view, key) else {
+            return false;
+        };
+        view.remove(number);
+        walk::drop_parts(view.key_part(number));
+        walk::drop_parts(view.value_part(number));
+        true
+    }
+}
+
+pub unsafe extern "C" fn echo_map_clear(place: *mut u8, of: *mut u8) {
+    // SAFETY: see above.
+    unsafe {
+        let (place, map) = (place.cast::<*mut u8>(), desc(of));
+        let block = *place;
+        *place = empty();
+        walk::release(block, map);
+    }
+}
+
+pub unsafe extern "C" fn echo_map_keys(map: *mut u8, of: *mut u8) -> *mut u8 {
+    // SAFETY: see above.
+    unsafe {
+        collect(
+            map,
+            field_type(desc(of), 0),
+            Entries::of(map, desc(of)).map(|entry| entry.key),
+        )
+    }
+}
+
+pub unsafe extern "C" fn echo_map_values(map: *mut u8, of: *mut u8) -> *mut u8 {
+    // SAFETY: see above.
+    unsafe {
+        collect(
+            map,
+            field_type(desc(of), 1),
+            Entries::of(map, desc(of)).map(|entry| entry.value),
+        )
+    }
+}
+
+/// An array of copies of one part of every entry.
+unsafe fn collect(map: *mut u8, element: Desc, parts: impl Iterator<Item = *mut u8>) -> *mut u8 {
+    // SAFETY: as many parts as the map has entries, all alive and of that type.
+    unsafe {
+        let block = array::array_alloc(element, len(map));
+        let size = element.size as usize;
+        for (index, part) in parts.enumerate() {
+            ptr::copy_nonoverlapping(part, block.add(ARRAY_DATA_OFFSET + index * size), size);
+        }
+        walk::dup_parts(Parts::elements(block, element));
+        block
+    }
+}
+
+pub unsafe extern "C" fn echo_map_next(
+    map: *mut u8,
+    of: *mut u8,
+    cursor: i64,
+    key: *mut u8,
+    value: *mut u8,
+) -> i64 {
+    // SAFETY: see above; `key` and `value` point to pointers.
+    unsafe {
+        let mut entries = Entries::from(map, desc(of), cursor as usize);
+        let Some(entry) = entries.next() else {
+            return -1;
+        };
+        key.cast::<*mut u8>().write(entry.key);
+        value.cast::<*mut u8>().write(entry.value);
+        ((*map.cast::<MapBlock>()).used - entries.remaining) as i64
     }
 }

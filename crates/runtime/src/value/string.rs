@@ -9,17 +9,10 @@
 //! Functions borrow their arguments and give an owned result, which may be an argument with one more owner.
 
 use super::array;
-use super::block::{self, alloc, block_bytes, empty, out_of_memory, retain};
-use super::walk::Desc;
+use super::block::{alloc, block_bytes, empty, free, give_up, out_of_memory, retain};
 use crate::outcome::Outcome;
-use crate::panic::raise;
-use echo_abi::layout::{Kind, STRING_DATA_OFFSET, StringBlock, TypeDesc};
+use echo_abi::layout::{STRING_DATA_OFFSET, StringBlock};
 use std::ptr;
-
-/// The descriptor of `string`.
-pub static STRING: TypeDesc = super::scalar_desc(Kind::String, 8, "string");
-/// The descriptor of `char`.
-static CHAR: TypeDesc = super::scalar_desc(Kind::Char, 4, "char");
 
 /// A new string.
 pub fn string(text: &str) -> *mut u8 {
@@ -67,7 +60,17 @@ pub unsafe fn text<'a>(block: *mut u8) -> &'a str {
     }
 }
 
-/// Its characters are counted.
+/// Gives up one owner of a string.
+pub unsafe fn drop_string(block: *mut u8) {
+    // SAFETY: the caller gives up its ownership; a string refers to nothing.
+    unsafe {
+        if give_up(block) {
+            free(block);
+        }
+    }
+}
+
+/// Characters of a string.
 #[inline]
 unsafe fn char_len(block: *mut u8) -> usize {
     // SAFETY: the block is a string's.

@@ -9,7 +9,7 @@
 //! * What a shared block reaches is shared; sharing stops at blocks that already are.
 //! * A block is dropped by the thread that took its last count, and its contents before its memory.
 
-use super::block::{self, free, give_up, make_shared, retain};
+use super::block::{free, give_up, make_shared, retain};
 use super::{builder, map};
 use crate::handle;
 use echo_abi::layout::{
@@ -301,7 +301,7 @@ pub unsafe fn dup_parts(parts: Parts) {
 /// Makes the value and all it reaches fit to be seen by several coroutines.
 pub unsafe fn share(value: *mut u8, desc: Desc) {
     let mut pending = Vec::new();
-    let mut convert = |block, desc: Desc, pending: &mut Vec<(*mut u8, Desc)>| {
+    let convert = |block, desc: Desc, pending: &mut Vec<(*mut u8, Desc)>| {
         // SAFETY: what a live value refers to is alive; plain blocks are this coroutine's alone.
         if unsafe { make_shared(block) } && has_contents(desc) {
             pending.push((block, desc));

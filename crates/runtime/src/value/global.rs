@@ -1,0 +1,52 @@
+//! Globals that several coroutines may see: each read is a consistent snapshot.
+//!
+//! # Invariants
+//! * A global's memory is read and written under the lock that its address names. Locks are held for copying and counting only, never while
+//!   something is dropped, and no second one is taken meanwhile.
+//! * What a global holds is shared (or immortal), so a reader's count of it is atomic.
+
+use super::walk::{self, desc, is_managed};
+use crate::lock::SpinLock;
+use std::ptr;
+
+/// A lock on a cache line of its own.
+#[repr(align(64))]
+struct Padded(SpinLock);
+
+const LOCKS: usize = 64;
+static TABLE: [Padded; LOCKS] = [const { Padded(SpinLock::new()) }; LOCKS];
+
+/// The lock for the global at an address.
+fn lock_of(global: *const u8) -> &'static SpinLock {
+    // Globals are at least 8 bytes apart; neighbours get different locks.
+    &TABLE[global.addr() / 8 % LOCKS].0
+}
+
+// ---------------------------------------------------------------- rows of the symbol table
+
+pub unsafe extern "C" fn echo_global_load(global: *mut u8, out: *mut u8, of: *mut u8) {
+    // SAFETY: the contract of the table; under the lock the global does not change.
+    unsafe {
+        let desc = desc(of);
+        let lock = lock_of(global);
+        lock.lock();
+        ptr::copy_nonoverlapping(global, out, desc.size as usize);
+        walk::dup(out, desc);
+        lock.unlock();
+    }
+}
+
+pub unsafe extern "C" fn echo_global_store(global: *mut u8, value: *mut u8, of: *mut u8) {
+    // SAFETY: the contract of the table. After the swap the caller's memory holds what the global held.
+    unsafe {
+        let desc = desc(of);
+        if is_managed(desc) {
+            walk::share(value, desc);
+        }
+        let lock = lock_of(global);
+        lock.lock();
+        ptr::swap_nonoverlapping(global, value, desc.size as usize);
+        lock.unlock();
+        walk::drop(value, desc);
+    }
+}
