@@ -28,17 +28,26 @@
 compile_error!("only x86-64 Linux has an `arch` module so far");
 
 pub mod arch;
+pub mod channel;
 pub mod coroutine;
 mod deadlines;
 pub mod exports;
 pub mod failure;
+pub mod future;
+pub mod handle;
 pub mod lock;
 pub mod outcome;
 pub mod panic;
 pub mod position;
+pub mod random;
 pub mod registry;
 pub mod scheduler;
+pub mod select;
 pub mod stack;
 pub mod stubs;
+pub mod sync;
+pub mod time;
 pub mod timer;
 pub mod unwind;
+pub mod value;
+pub mod waiter;
