@@ -1,5 +1,6 @@
 //! Typed tree to Echo IR to LLVM IR to machine code.
 
+pub mod compile;
 pub mod emit;
 pub mod ir;
 pub mod layout;

@@ -245,7 +245,7 @@ impl Emitter<'_> {
             self.define_entry(number);
         }
         for number in std::mem::take(&mut self.closures) {
-            let symbol = text::function_symbol(&self.module.functions[number as usize].symbol);
+            let symbol = text::function_symbol(&self.module.functions[number as usize]);
             self.constant(format_args!(
                 "@closure.{number} = internal constant {{ i32, i32, ptr, ptr }} {{ i32 0, i32 0, ptr {symbol}, ptr null }}"
             ));
@@ -255,7 +255,7 @@ impl Emitter<'_> {
     fn define_entry(&mut self, number: u32) {
         let module = self.module;
         let function = &module.functions[number as usize];
-        let symbol = text::function_symbol(&function.symbol);
+        let symbol = text::function_symbol(function);
         let name = self.text_constant(&function.name);
         let result = self.desc_or_null(function.result);
         let params: Vec<Ty> = function.vars[..function.parameter_count]

@@ -35,12 +35,9 @@ pub struct Body<'e, 'a> {
 
 /// The text of a function's definition.
 pub fn emit<'a>(emitter: &mut Emitter<'a>, function: &'a Function, index: u32) -> String {
-    let symbol = text::function_symbol(&function.symbol);
-    let subprogram = emitter.subprogram(
-        &function.name,
-        &format!("eo.{}", function.symbol),
-        function.span,
-    );
+    let symbol = text::function_symbol(function);
+    let subprogram =
+        emitter.subprogram(&function.name, &text::linkage_name(function), function.span);
     let mut body = Body {
         emitter,
         function,

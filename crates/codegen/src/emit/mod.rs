@@ -24,6 +24,11 @@ use echo_syntax::span::{SourceMap, Span};
 
 use crate::ir;
 
+pub use text::{escape, linkage_name};
+
+/// A function of every module; where it is tells where the module's code is.
+pub const ANCHOR: &str = "echo.drop_globals";
+
 /// What the text is for.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {

@@ -7,7 +7,7 @@ use echo_abi::symbols::{self, Class, Machine, Symbol};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::FileId;
 
-use super::{Emitter, text};
+use super::{ANCHOR, Emitter, text};
 use crate::ir::FnId;
 use crate::layout;
 
@@ -132,7 +132,7 @@ next{number}:
         }
         write!(
             out,
-            "\ndefine internal void @echo.drop_globals() uwtable {{\n{drops}  ret void\n}}\n"
+            "\ndefine hidden void @{ANCHOR}() uwtable {{\n{drops}  ret void\n}}\n"
         )
         .expect("writing to a string cannot fail");
         out
@@ -170,7 +170,7 @@ next{number}:
         let (lines, declare) = if self.options.line_table {
             (
                 "@echo_line_table",
-                "@echo_line_table = external constant i8\n",
+                "@echo_line_table = external hidden constant i8\n",
             )
         } else {
             ("null", "")
@@ -179,7 +179,7 @@ next{number}:
             "{declare}@positions = internal constant [{positions_len} x {{ i32, i32, i32, i32 }}] [{positions}]
 @files = internal constant [{files_len} x {{ ptr, i64 }}] [{file_rows}]
 @functions = internal constant [{functions_len} x {{ ptr, i64 }}] [{function_rows}]
-@echo_module = global {{ i32, i32, ptr, ptr, ptr, i32, i32, ptr, ptr, ptr }} {{ i32 {ABI_VERSION}, i32 {positions_len}, ptr @positions, ptr @files, ptr @functions, i32 {files_len}, i32 {functions_len}, ptr {main}, ptr {lines}, ptr @echo.drop_globals }}
+@echo_module = global {{ i32, i32, ptr, ptr, ptr, i32, i32, ptr, ptr, ptr }} {{ i32 {ABI_VERSION}, i32 {positions_len}, ptr @positions, ptr @files, ptr @functions, i32 {files_len}, i32 {functions_len}, ptr {main}, ptr {lines}, ptr @{ANCHOR} }}
 ",
             positions_len = positions.len(),
             positions = positions.join(", "),

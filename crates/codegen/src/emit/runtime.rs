@@ -104,8 +104,7 @@ impl Body<'_, '_> {
         self.emitter.runtime.insert("echo_alloc");
         let node = self.temp(&format!("call ptr @echo_alloc(i64 {size})"));
         let next = self.temp("load ptr, ptr %defers");
-        let symbol =
-            super::text::function_symbol(&self.emitter.module.functions[entry.0 as usize].symbol);
+        let symbol = super::text::function_symbol(&self.emitter.module.functions[entry.0 as usize]);
         for (offset, value) in [(8, next.as_str()), (16, symbol.as_str())] {
             let place = self.temp(&format!(
                 "getelementptr inbounds i8, ptr {node}, i64 {offset}"

@@ -2,14 +2,21 @@
 
 use std::fmt::Write as _;
 
+use crate::ir::Function;
+
 /// A global symbol, quoted: any characters may stand in it.
 pub fn symbol(name: &str) -> String {
     format!("@\"{}\"", escape(name.as_bytes()))
 }
 
+/// The name of a function of the program in the object.
+pub fn linkage_name(function: &Function) -> String {
+    format!("eo.{}", function.symbol)
+}
+
 /// The symbol of a function of the program.
-pub fn function_symbol(symbol_name: &str) -> String {
-    symbol(&format!("eo.{symbol_name}"))
+pub fn function_symbol(function: &Function) -> String {
+    symbol(&linkage_name(function))
 }
 
 /// The inside of a quoted string.

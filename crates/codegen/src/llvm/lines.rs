@@ -15,29 +15,47 @@ pub struct CodeLine {
     pub function: String,
 }
 
-/// The rows of an object with one `.text` section, sorted by offset. Empty where there is no line program.
-pub fn code_lines(bytes: &[u8]) -> Vec<CodeLine> {
-    read(bytes).unwrap_or_default()
+/// What the tables of an object say about its `.text` section.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectCode {
+    /// Sorted by offset. Empty where there is no line program.
+    pub lines: Vec<CodeLine>,
+    /// Bytes of code.
+    pub size: u64,
+    /// Functions by offset.
+    functions: Vec<(u64, String)>,
 }
 
-fn read(bytes: &[u8]) -> Option<Vec<CodeLine>> {
+impl ObjectCode {
+    /// The offset of a function.
+    pub fn offset_of(&self, function: &str) -> Option<u64> {
+        let found = self.functions.iter().find(|(_, name)| name == function);
+        found.map(|(offset, _)| *offset)
+    }
+}
+
+/// The code of an object as the compiler makes it: with one `.text` section.
+pub fn object_code(bytes: &[u8]) -> Option<ObjectCode> {
     let file = object::File::parse(bytes).ok()?;
     let text = file.section_by_name(".text")?;
-    let mut functions: Vec<(u64, u64, String)> = file
+    let mut functions: Vec<(u64, String)> = file
         .symbols()
         .filter(|symbol| {
             symbol.kind() == SymbolKind::Text && symbol.section_index() == Some(text.index())
         })
-        .filter_map(|symbol| {
-            Some((
-                symbol.address(),
-                symbol.size(),
-                symbol.name().ok()?.to_string(),
-            ))
-        })
+        .filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?.to_string())))
         .collect();
     functions.sort();
-    let data = relocated(&file, ".debug_line")?;
+    let lines = code_lines(&file, &functions).unwrap_or_default();
+    Some(ObjectCode {
+        lines,
+        size: text.size(),
+        functions,
+    })
+}
+
+fn code_lines(file: &object::File<'_>, functions: &[(u64, String)]) -> Option<Vec<CodeLine>> {
+    let data = relocated(file, ".debug_line")?;
     let program = gimli::DebugLine::from(EndianSlice::new(&data, LittleEndian))
         .program(gimli::DebugLineOffset(0), 8, None, None)
         .ok()?;
@@ -48,8 +66,8 @@ fn read(bytes: &[u8]) -> Option<Vec<CodeLine>> {
             continue;
         }
         let address = row.address();
-        let place = functions.partition_point(|(start, _, _)| *start <= address);
-        let Some((_, _, function)) = place.checked_sub(1).map(|at| &functions[at]) else {
+        let place = functions.partition_point(|(start, _)| *start <= address);
+        let Some((_, function)) = place.checked_sub(1).map(|at| &functions[at]) else {
             continue;
         };
         // DWARF 4, which the compiler asks for, keeps the names in the line program itself.

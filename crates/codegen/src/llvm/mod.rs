@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::ptr;
 
 pub use jit::Jit;
-pub use lines::{CodeLine, code_lines};
+pub use lines::{CodeLine, ObjectCode, object_code};
 
 use api::{Api, Handle};
 
