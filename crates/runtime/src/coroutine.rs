@@ -145,6 +145,8 @@ pub struct Coroutine {
     pub class: u8,
     /// Whether `args` is heap memory.
     pub args_on_heap: bool,
+    /// For `waiter` and `select`: what it is parked with, valid while `wait` says that it waits.
+    pub parked_with: *mut c_void,
     pub inline_args: InlineArgs,
 }
 

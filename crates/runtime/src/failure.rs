@@ -206,8 +206,9 @@ pub fn report_unobserved() -> bool {
     REPORTED.swap(false, Ordering::AcqRel)
 }
 
-/// One atomic write to standard error.
+/// One atomic write to standard error, after what was printed before.
 pub fn write_stderr(text: &str) {
     use std::io::Write;
+    crate::value::print::flush();
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }

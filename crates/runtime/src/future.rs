@@ -86,10 +86,15 @@ pub unsafe fn result_slot(future: *mut Future) -> *mut u8 {
     unsafe { (&raw mut (*future).slot).cast() }
 }
 
-/// Starts `entry` as a coroutine with `args` (moved); the owned future of its result.
+/// Starts `entry` as a coroutine with `args` (moved, and made shared here); the owned future of its result.
 pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> *mut Future {
     // SAFETY: the entry describes its arguments and result; the coroutine holds a reference until it has ended.
     unsafe {
+        if let Some(desc) = (*entry).args.as_ref()
+            && desc.flags & DESC_MANAGED != 0
+        {
+            value::share(args.cast_mut(), desc);
+        }
         let future = new((*entry).result, 2, position);
         let id = scheduler::spawn(
             entry,

@@ -5,6 +5,8 @@
 
 use crate::failure::{Failure, FailureKind};
 use crate::outcome::Outcome;
+use crate::position::str_from_raw;
+use crate::value;
 use std::borrow::Cow;
 
 /// Return addresses kept of a trace.
@@ -85,4 +87,33 @@ pub fn raise(message: impl Into<Cow<'static, str>>, position: u32) -> Outcome {
 #[cold]
 pub fn raise_again(failure: &Failure, position: u32) -> Outcome {
     Outcome::raise(Exception::again(failure, position))
+}
+
+// ---- rows of the symbol table
+
+pub unsafe fn echo_panic(message: *mut u8, position: i32) -> Outcome {
+    // SAFETY: the contract of the table: an owned string.
+    let text = unsafe {
+        let text = value::string_text(message).to_owned();
+        value::drop_string(message);
+        text
+    };
+    raise(text, position as u32)
+}
+
+pub unsafe fn echo_panic_text(bytes: *mut u8, len: i64, position: i32) -> Outcome {
+    // SAFETY: the contract of the table: constant text.
+    raise(unsafe { str_from_raw(bytes, len as usize) }, position as u32)
+}
+
+pub unsafe fn echo_panic_index(index: i64, len: i64, position: i32) -> Outcome {
+    value::index_out_of_range(index, len as usize, position)
+}
+
+pub unsafe fn echo_panic_overflow(position: i32) -> Outcome {
+    raise("integer overflow", position as u32)
+}
+
+pub unsafe fn echo_panic_divide(position: i32) -> Outcome {
+    raise("division by zero", position as u32)
 }

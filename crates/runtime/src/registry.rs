@@ -32,10 +32,12 @@ pub fn live() -> Vec<*const Coroutine> {
     coroutines
 }
 
-/// Forgets the coroutines of a program that has ended.
-pub fn abandon() {
-    for coroutine in live() {
+/// Forgets the coroutines of a program that has ended; how many there were.
+pub fn abandon() -> usize {
+    let coroutines = live();
+    for &coroutine in &coroutines {
         // SAFETY: nothing runs any more.
         unsafe { (*coroutine).set_state(State::Free) };
     }
+    coroutines.len()
 }

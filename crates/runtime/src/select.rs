@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering
 
 const UNCLAIMED: u32 = u32::MAX;
 const TIMED_OUT: u32 = u32::MAX - 1;
+const WITHDRAWN: u32 = u32::MAX - 2;
 
 /// Channels that fit without an allocation while they are locked.
 const INLINE_CHANNELS: usize = 8;
@@ -252,15 +253,18 @@ unsafe fn wait(
             (*select).timer = Some(timer::add(deadline, timer_fired, select.cast()));
         }
         match (*select).party {
-            Party::Coroutine(_) => scheduler::park(
-                unlock_hook,
-                select.cast(),
-                WaitInfo::new(
-                    Operation::Select,
-                    cases.first().map_or(std::ptr::null(), |case| case.channel),
-                    position,
-                ),
-            ),
+            Party::Coroutine(coroutine) => {
+                (*coroutine).parked_with = select.cast();
+                scheduler::park(
+                    unlock_hook,
+                    select.cast(),
+                    WaitInfo::new(
+                        Operation::Select,
+                        cases.first().map_or(std::ptr::null(), |case| case.channel),
+                        position,
+                    ),
+                )
+            }
             _ => ThreadParker::block(|party| {
                 (*select).party = party;
                 unlock_hook(select.cast());
@@ -332,6 +336,24 @@ impl Select {
                 Err(exception) => Wake::Raise(exception),
             };
             waiter::wake_party(party, wake);
+        }
+    }
+
+    /// Ends the select without a case, for a caller that is to be woken with something else; false when it was claimed already.
+    pub unsafe fn withdraw(select: *mut Select) -> bool {
+        // SAFETY: the caller is parked, so the block is alive; winning the claim gives the winner's reference.
+        unsafe {
+            if !(*select).claim(WITHDRAWN) {
+                return false;
+            }
+            Select::retire(select, WITHDRAWN);
+            if let Some(timer) = (*select).timer
+                && timer::cancel(timer)
+            {
+                Select::release(select);
+            }
+            Select::release(select);
+            true
         }
     }
 

@@ -28,7 +28,9 @@ pub struct UnwindContext {
 pub type StopFunction = unsafe extern "C-unwind" fn(i32, i32, u64, *mut Exception, *mut UnwindContext, *mut Coroutine) -> i32;
 
 unsafe extern "C-unwind" {
+    #[allow(improper_ctypes)] // opaque to the unwinder
     pub fn _Unwind_ForcedUnwind(exception: *mut Exception, stop: StopFunction, coroutine: *mut Coroutine) -> i32;
+    #[allow(improper_ctypes)] // as above
     pub fn _Unwind_Resume(exception: *mut Exception) -> !;
     fn _Unwind_GetCFA(context: *mut UnwindContext) -> usize;
     fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;

@@ -46,6 +46,8 @@ pub enum Party {
     Select(*mut Select),
     /// Called instead of a wake-up, without locks held; owns the waiter from then on. What it claims itself goes to the end of the list.
     Callback(unsafe fn(*mut Waiter, &mut Claimed)),
+    /// Nobody any more ([`withdraw`]): whoever takes the waiter out of its queue frees it.
+    Withdrawn,
 }
 
 /// What a waiter waits for: what its waker has to do.
@@ -153,6 +155,7 @@ impl Waiter {
         match self.party {
             // SAFETY: a select's waiters are unlinked under the lock held here before the select is freed.
             Party::Select(select) => unsafe { (*select).claim(self.index) },
+            Party::Withdrawn => false,
             _ => true,
         }
     }
@@ -162,6 +165,7 @@ impl Waiter {
         match self.party {
             // SAFETY: as in `claim`.
             Party::Select(select) => unsafe { (*select).is_claimed() },
+            Party::Withdrawn => true,
             _ => false,
         }
     }
@@ -237,6 +241,7 @@ impl Queue {
                     return Some(head);
                 }
                 self.remove(head);
+                discard(head);
             }
         }
         None
@@ -252,6 +257,7 @@ impl Queue {
                 if (*head).claim() {
                     return Some(head);
                 }
+                discard(head);
             }
         }
         None
@@ -344,7 +350,10 @@ pub unsafe fn park(node: *mut Waiter) -> Outcome {
         let lock = &raw const (*object).lock;
         let info = WaitInfo::new((*node).purpose.operation(), object, (*node).position);
         match (*node).party {
-            Party::Coroutine(_) => scheduler::park(unlock, lock.cast_mut().cast(), info),
+            Party::Coroutine(coroutine) => {
+                (*coroutine).parked_with = node.cast();
+                scheduler::park(unlock, lock.cast_mut().cast(), info)
+            }
             _ => ThreadParker::block(|party| {
                 (*node).party = party;
                 (*lock).unlock();
@@ -357,6 +366,40 @@ pub unsafe fn park(node: *mut Waiter) -> Outcome {
 unsafe fn unlock(lock: *mut c_void) {
     // SAFETY: `park` passed a held lock, whose object outlives the wait.
     unsafe { (*lock.cast::<SpinLock>()).unlock() }
+}
+
+/// A waiter taken from its queue that could not be claimed: its select frees it, or nobody else knows it.
+unsafe fn discard(node: *mut Waiter) {
+    // SAFETY: the caller has just taken the node out of its queue, under the object's lock.
+    unsafe {
+        if let Party::Withdrawn = (*node).party {
+            put_node(node);
+        }
+    }
+}
+
+/// Takes a parked coroutine away from what it waits for; whether it waits for something that can be withdrawn from. The caller may then
+/// wake it.
+///
+/// # Safety
+/// Called while nothing runs: `coroutine` is parked, and nobody claims its waiter meanwhile.
+pub unsafe fn withdraw(coroutine: *mut Coroutine) -> bool {
+    // SAFETY: promised by the caller; `parked_with` is what the operation says.
+    unsafe {
+        let parked_with = (*coroutine).parked_with;
+        match (*coroutine).wait.operation {
+            Operation::None | Operation::Sleep | Operation::Scope | Operation::Io => false,
+            Operation::Select => Select::withdraw(parked_with.cast()),
+            _ => {
+                let node: *mut Waiter = parked_with.cast();
+                let lock = &(*(*node).object).lock;
+                lock.lock();
+                (*node).party = Party::Withdrawn;
+                lock.unlock();
+                true
+            }
+        }
+    }
 }
 
 /// Wakes a claimed waiter: its runtime function returns `word`. Without locks held.
@@ -400,7 +443,7 @@ pub unsafe fn wake_party(party: Party, wake: Wake) {
         match party {
             Party::Coroutine(coroutine) => scheduler::ready(coroutine, wake),
             Party::Thread(parker) => ThreadParker::finish(parker, wake),
-            Party::Select(_) | Party::Callback(_) => {
+            Party::Select(_) | Party::Callback(_) | Party::Withdrawn => {
                 unreachable!("only coroutines and threads sleep")
             }
         }

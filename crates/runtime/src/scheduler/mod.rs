@@ -76,14 +76,6 @@ pub fn yield_now() -> Outcome {
     Outcome::DONE
 }
 
-/// Honours a preemption request seen by a loop's poll.
-pub fn poll() -> Outcome {
-    match current() {
-        Some(_) => yield_now(),
-        None => Outcome::DONE,
-    }
-}
-
 /// Wakes a parked coroutine. From any thread; the caller has the right to wake it (it was claimed exactly once).
 ///
 /// # Safety
@@ -252,6 +244,8 @@ pub struct Stats {
     pub steals: u64,
     pub wake_ups: u64,
     pub preemptions: u64,
+    /// Coroutines that had not ended when the program did.
+    pub coroutines_left: usize,
 }
 
 /// A pool of workers that runs one program.
@@ -309,8 +303,8 @@ impl Scheduler {
         let _ = monitor.join();
         SCHEDULER.store(ptr::null_mut(), Ordering::Release);
         deadlines::clear();
-        crate::registry::abandon();
-        let stats = scheduler.stats();
+        let mut stats = scheduler.stats();
+        stats.coroutines_left = crate::registry::abandon();
         if clean {
             // SAFETY: it came from `Box::leak` above; its threads have ended, and nobody can find it any more.
             drop(unsafe { Box::from_raw(ptr::from_ref(scheduler).cast_mut()) });

@@ -10,6 +10,7 @@ use crate::failure::Failure;
 use crate::lock::SpinMutex;
 use crate::stack::Cache;
 use crate::unwind::fatal;
+use crate::value::print;
 use std::cell::UnsafeCell;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -341,6 +342,7 @@ impl Worker {
             }
             return;
         }
+        print::flush_pending();
         let next_ns = deadlines::next_ns();
         let wake_at_ns = &idle.wake_at_ns;
         let keeps_time = next_ns < wake_at_ns.load(Ordering::SeqCst);
