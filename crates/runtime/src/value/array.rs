@@ -7,7 +7,7 @@
 
 use super::block::{
     alloc, block_bytes, claim_unique, empty, give_up, grow, grown_capacity, out_of_memory, retain,
-    try_alloc,
+    try_alloc, try_alloc_zeroed,
 };
 use super::compare::{self, float_order};
 use super::format::Formatter;
@@ -39,18 +39,21 @@ pub fn slice_out_of_range(from: i64, to: i64, len: usize, position: i32) -> Outc
 
 /// An array of `len` elements, which the caller must write.
 pub fn array_alloc(element: &TypeDesc, len: usize) -> *mut u8 {
-    match with_room(element, len, len) {
+    match with_room(element, len, len, try_alloc) {
         Some(block) => block,
         None => out_of_memory(len.saturating_mul(element.size as usize)),
     }
 }
 
+/// Where blocks come from: [`try_alloc`] or [`try_alloc_zeroed`].
+type Alloc = fn(usize) -> Option<*mut u8>;
+
 /// A block with room for `capacity` elements, of which `len` count as written. `None` when there is no memory for it.
-fn with_room(element: &TypeDesc, len: usize, capacity: usize) -> Option<*mut u8> {
+fn with_room(element: &TypeDesc, len: usize, capacity: usize, alloc: Alloc) -> Option<*mut u8> {
     if capacity == 0 {
         return Some(empty());
     }
-    let block = try_alloc(block_bytes(
+    let block = alloc(block_bytes(
         ARRAY_DATA_OFFSET,
         capacity,
         element.size as usize,
@@ -91,9 +94,38 @@ unsafe fn one(address: *mut u8, element: Desc) -> Parts {
     }
 }
 
+/// Moves one element.
+#[inline]
+unsafe fn move_one(from: *const u8, to: *mut u8, size: usize) {
+    // SAFETY: the caller vouches for both places. Most elements are a word, which needs no call.
+    unsafe {
+        if size == size_of::<u64>() {
+            to.cast::<u64>()
+                .write_unaligned(from.cast::<u64>().read_unaligned());
+        } else {
+            ptr::copy_nonoverlapping(from, to, size);
+        }
+    }
+}
+
 /// Makes the array in `place` the only owner of its block, with room for `needed` elements. The block.
+#[inline]
 unsafe fn unique(place: *mut *mut u8, element: Desc, needed: usize) -> *mut u8 {
     // SAFETY: the place holds an array that its caller may change.
+    unsafe {
+        let block = *place;
+        let capacity = (*block.cast::<ArrayBlock>()).capacity as usize;
+        if needed <= capacity && claim_unique(block) {
+            return block;
+        }
+        make_unique(place, element, needed)
+    }
+}
+
+/// [`unique`] for a block that is too small, or has other owners.
+#[cold]
+unsafe fn make_unique(place: *mut *mut u8, element: Desc, needed: usize) -> *mut u8 {
+    // SAFETY: as for `unique`.
     unsafe {
         let block = *place;
         let capacity = (*block.cast::<ArrayBlock>()).capacity as usize;
@@ -116,7 +148,7 @@ unsafe fn unique(place: *mut *mut u8, element: Desc, needed: usize) -> *mut u8 {
             true => grown_capacity(len, needed),
             false => len,
         };
-        let Some(copy) = with_room(element, len, room) else {
+        let Some(copy) = with_room(element, len, room, try_alloc) else {
             out_of_memory(room.saturating_mul(size))
         };
         ptr::copy_nonoverlapping(at(block, element, 0), at(copy, element, 0), len * size);
@@ -139,7 +171,7 @@ unsafe fn release(block: *mut u8, element: Desc) {
 }
 
 /// Builds an array of values that are one `T` each and need no counting.
-pub struct Builder<T> {
+pub(super) struct Builder<T> {
     block: *mut u8,
     len: usize,
     capacity: usize,
@@ -147,7 +179,7 @@ pub struct Builder<T> {
 }
 
 impl<T: Copy> Builder<T> {
-    pub fn new() -> Builder<T> {
+    pub(super) fn new() -> Builder<T> {
         Builder {
             block: empty(),
             len: 0,
@@ -156,7 +188,7 @@ impl<T: Copy> Builder<T> {
         }
     }
 
-    pub fn with_capacity(capacity: usize) -> Builder<T> {
+    pub(super) fn with_capacity(capacity: usize) -> Builder<T> {
         let mut builder = Builder::new();
         if capacity > 0 {
             builder.reserve(capacity);
@@ -206,14 +238,19 @@ impl<T: Copy> Builder<T> {
 }
 
 /// The room for a new array that a program asked for, or why there is none.
-fn checked_alloc(element: &TypeDesc, len: i64, position: i32) -> Result<*mut u8, Outcome> {
+fn checked_alloc(
+    element: &TypeDesc,
+    len: i64,
+    position: i32,
+    alloc: Alloc,
+) -> Result<*mut u8, Outcome> {
     if len < 0 {
         return Err(raise(
             format!("array length is negative: {len}"),
             position as u32,
         ));
     }
-    with_room(element, len as usize, len as usize).ok_or_else(|| {
+    with_room(element, len as usize, len as usize, alloc).ok_or_else(|| {
         raise(
             format!("out of memory: array of length {len}"),
             position as u32,
@@ -225,7 +262,7 @@ fn checked_alloc(element: &TypeDesc, len: i64, position: i32) -> Result<*mut u8,
 
 pub unsafe fn echo_array_alloc(element: *mut u8, len: i64, position: i32) -> Outcome {
     // SAFETY: the contract of the table, here and below.
-    match checked_alloc(unsafe { desc(element) }, len, position) {
+    match checked_alloc(unsafe { desc(element) }, len, position, try_alloc) {
         Ok(block) => Outcome::pointer(block),
         Err(outcome) => outcome,
     }
@@ -240,32 +277,32 @@ pub unsafe fn echo_array_repeat(
     // SAFETY: see above.
     unsafe {
         let element = desc(element);
-        let block = match checked_alloc(element, len, position) {
+        let size = element.size as usize;
+        let bytes = std::slice::from_raw_parts(value, size);
+        let is_zero = bytes.iter().all(|byte| *byte == 0);
+        // Zeros come from the system for nothing.
+        let alloc = if is_zero { try_alloc_zeroed } else { try_alloc };
+        let block = match checked_alloc(element, len, position, alloc) {
             Ok(block) => block,
             Err(outcome) => return outcome,
         };
-        fill(
-            at(block, element, 0),
-            value,
-            element.size as usize,
-            len as usize,
-        );
-        walk::dup_parts(Parts::elements(block, element));
+        if !is_zero {
+            fill(at(block, element, 0), bytes, len as usize);
+            walk::dup_parts(Parts::elements(block, element));
+        }
         Outcome::pointer(block)
     }
 }
 
-/// Writes `count` copies of `size` bytes.
-unsafe fn fill(to: *mut u8, value: *mut u8, size: usize, count: usize) {
+/// Writes `count` copies of the bytes.
+unsafe fn fill(to: *mut u8, bytes: &[u8], count: usize) {
     // SAFETY: there is room for that many bytes.
     unsafe {
-        let bytes = std::slice::from_raw_parts(value, size);
         match bytes {
             [byte] => to.write_bytes(*byte, count),
-            _ if bytes.iter().all(|byte| *byte == 0) => to.write_bytes(0, size * count),
             _ => {
                 for index in 0..count {
-                    ptr::copy_nonoverlapping(value, to.add(index * size), size);
+                    move_one(bytes.as_ptr(), to.add(index * bytes.len()), bytes.len());
                 }
             }
         }
@@ -283,7 +320,7 @@ pub unsafe extern "C" fn echo_array_push(place: *mut u8, element: *mut u8, value
         let (place, element) = (place.cast(), desc(element));
         let len = len_of(*place);
         let block = unique(place, element, len + 1);
-        ptr::copy_nonoverlapping(value, at(block, element, len), element.size as usize);
+        move_one(value, at(block, element, len), element.size as usize);
         set_len(block, len + 1);
     }
 }
@@ -302,7 +339,7 @@ pub unsafe fn echo_array_pop(
             return raise("pop from an empty array", position as u32);
         }
         let block = unique(place, element, len);
-        ptr::copy_nonoverlapping(at(block, element, len - 1), out, element.size as usize);
+        move_one(at(block, element, len - 1), out, element.size as usize);
         set_len(block, len - 1);
         Outcome::DONE
     }

@@ -41,9 +41,20 @@ pub fn alloc(bytes: usize) -> *mut u8 {
 /// As [`alloc`]; `None` when there is not so much memory.
 #[inline]
 pub fn try_alloc(bytes: usize) -> Option<*mut u8> {
-    debug_assert!(bytes >= size_of::<BlockHeader>());
     // SAFETY: any size may be asked for.
-    let block: *mut u8 = unsafe { libc::malloc(bytes) }.cast();
+    begin(unsafe { libc::malloc(bytes) }.cast(), bytes)
+}
+
+/// As [`try_alloc`], all zero behind the header.
+pub fn try_alloc_zeroed(bytes: usize) -> Option<*mut u8> {
+    // SAFETY: any size may be asked for.
+    begin(unsafe { libc::calloc(1, bytes) }.cast(), bytes)
+}
+
+/// Makes fresh memory a block, unless there was none.
+#[inline]
+fn begin(block: *mut u8, bytes: usize) -> Option<*mut u8> {
+    debug_assert!(bytes >= size_of::<BlockHeader>());
     if block.is_null() {
         return None;
     }

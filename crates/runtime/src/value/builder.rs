@@ -4,7 +4,7 @@
 //! call. The count is made negative before another coroutine can see the builder, so both kinds of access never meet.
 
 use super::block::{alloc, free, is_shared};
-use super::string::{string, text};
+use super::string::{char_len, text, with_chars};
 use crate::lock::SpinLock;
 use echo_abi::layout::BlockHeader;
 use std::ptr;
@@ -14,28 +14,35 @@ struct Builder {
     header: BlockHeader,
     lock: SpinLock,
     /// Guarded by the lock while the builder is shared.
+    content: Content,
+}
+
+#[derive(Default)]
+struct Content {
     text: String,
+    /// Characters of the text.
+    chars: usize,
 }
 
 /// Frees a builder without owners.
 pub unsafe fn dispose(block: *mut u8) {
     // SAFETY: nobody refers to the builder.
     unsafe {
-        ptr::drop_in_place(&raw mut (*block.cast::<Builder>()).text);
+        ptr::drop_in_place(&raw mut (*block.cast::<Builder>()).content);
         free(block);
     }
 }
 
-/// Calls `action` with the builder's text, alone.
-unsafe fn with_text<T>(block: *mut u8, action: impl FnOnce(&mut String) -> T) -> T {
-    // SAFETY: the caller owns a reference; see the module's comment for who may touch the text.
+/// Calls `action` with the builder's content, alone.
+unsafe fn with_content<T>(block: *mut u8, action: impl FnOnce(&mut Content) -> T) -> T {
+    // SAFETY: the caller owns a reference; see the module's comment for who may touch the content.
     unsafe {
         let builder = block.cast::<Builder>();
         let lock = is_shared(block).then(|| &(*builder).lock);
         if let Some(lock) = lock {
             lock.lock();
         }
-        let result = action(&mut (*builder).text);
+        let result = action(&mut (*builder).content);
         if let Some(lock) = lock {
             lock.unlock();
         }
@@ -52,7 +59,7 @@ pub unsafe extern "C" fn echo_builder_new() -> *mut u8 {
         block.cast::<Builder>().write(Builder {
             header: BlockHeader { count: 1, flags: 0 },
             lock: SpinLock::new(),
-            text: String::new(),
+            content: Content::default(),
         })
     };
     block
@@ -60,24 +67,31 @@ pub unsafe extern "C" fn echo_builder_new() -> *mut u8 {
 
 pub unsafe extern "C" fn echo_builder_write(builder: *mut u8, block: *mut u8) {
     // SAFETY: the contract of the table, here and below.
-    unsafe { with_text(builder, |all| all.push_str(text(block))) }
+    unsafe {
+        let (text, chars) = (text(block), char_len(block));
+        with_content(builder, |content| {
+            content.text.push_str(text);
+            content.chars += chars;
+        });
+    }
 }
 
 pub unsafe extern "C" fn echo_builder_len(builder: *mut u8) -> i64 {
     // SAFETY: see above.
-    unsafe {
-        with_text(builder, |all| {
-            super::string::count_chars(all.as_bytes()) as i64
-        })
-    }
+    unsafe { with_content(builder, |content| content.chars as i64) }
 }
 
 pub unsafe extern "C" fn echo_builder_text(builder: *mut u8) -> *mut u8 {
     // SAFETY: see above.
-    unsafe { with_text(builder, |all| string(all)) }
+    unsafe { with_content(builder, |content| with_chars(&content.text, content.chars)) }
 }
 
 pub unsafe extern "C" fn echo_builder_clear(builder: *mut u8) {
     // SAFETY: see above.
-    unsafe { with_text(builder, |all| all.clear()) }
+    unsafe {
+        with_content(builder, |content| {
+            content.text.clear();
+            content.chars = 0;
+        });
+    }
 }

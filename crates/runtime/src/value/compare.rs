@@ -12,8 +12,8 @@
 use super::hash::Hasher;
 use super::map;
 use super::string::text;
-use super::walk::{Desc, Part, Parts, Shape, block_of, desc, shape, tag_of};
-use echo_abi::layout::{ArrayBlock, Kind};
+use super::walk::{Desc, Part, Parts, Shape, block_of, desc, field_type, shape, tag_of};
+use echo_abi::layout::{ARRAY_DATA_OFFSET, ArrayBlock, Kind};
 use std::cmp::Ordering;
 
 /// What is asked about two values.
@@ -31,7 +31,17 @@ pub unsafe fn equal(left: *mut u8, right: *mut u8, desc: Desc) -> bool {
     unsafe { relate(left, right, desc, Relation::Equal).is_eq() }
 }
 
+#[inline]
 pub unsafe fn same_key(left: *mut u8, right: *mut u8, desc: Desc) -> bool {
+    // SAFETY: both are keys of this type. The most frequent types first.
+    unsafe {
+        if desc.kind == Kind::I64 {
+            return left.cast::<i64>().read() == right.cast::<i64>().read();
+        }
+        if desc.kind == Kind::String {
+            return strings(block_of(left), block_of(right), Relation::SameKey).is_eq();
+        }
+    }
     // SAFETY: passed on.
     unsafe { relate(left, right, desc, Relation::SameKey).is_eq() }
 }
@@ -177,13 +187,49 @@ unsafe fn arrays(left: *mut u8, right: *mut u8, desc: Desc, relation: Relation) 
         let lens = (*left.cast::<ArrayBlock>())
             .len
             .cmp(&(*right.cast::<ArrayBlock>()).len);
-        if relation != Relation::Order && lens.is_ne() {
-            return Step::Decided(lens);
+        if relation != Relation::Order {
+            if lens.is_ne() {
+                return Step::Decided(lens);
+            }
+            if let Some(order) = plain_elements(left, right, field_type(desc, 0)) {
+                return Step::Decided(order);
+            }
         }
         Step::Inside(Pairs::Parts {
             left: Parts::contents(left, desc),
             right: Parts::contents(right, desc),
             otherwise: lens,
+        })
+    }
+}
+
+/// Compares arrays of the same length by their bytes, when these decide whether they are equal. No order.
+unsafe fn plain_elements(left: *mut u8, right: *mut u8, element: Desc) -> Option<Ordering> {
+    let is_plain = matches!(
+        element.kind,
+        Kind::Bool
+            | Kind::Char
+            | Kind::I8
+            | Kind::I16
+            | Kind::I32
+            | Kind::I64
+            | Kind::U8
+            | Kind::U16
+            | Kind::U32
+            | Kind::U64
+    );
+    if !is_plain {
+        return None;
+    }
+    // SAFETY: both are arrays of such elements, and of the same length.
+    unsafe {
+        let bytes = (*left.cast::<ArrayBlock>()).len as usize * element.size as usize;
+        let elements = |block: *mut u8| {
+            std::slice::from_raw_parts(block.add(ARRAY_DATA_OFFSET).cast_const(), bytes)
+        };
+        Some(match elements(left) == elements(right) {
+            true => Ordering::Equal,
+            false => Ordering::Less,
         })
     }
 }
@@ -254,66 +300,123 @@ fn floats(left: f64, right: f64, relation: Relation) -> Ordering {
 
 // ---------------------------------------------------------------- hashes
 
+/// A value whose parts are being hashed.
+struct Hashing {
+    parts: Parts,
+    entries: Option<Entries>,
+}
+
+/// For a map, whose hash does not depend on the order of its entries, as equality does not: every entry is hashed by itself.
+struct Entries {
+    /// What the map is a part of.
+    outer: Hasher,
+    /// Of the hashes of the entries seen.
+    sum: u64,
+    /// The next part is a key.
+    at_key: bool,
+}
+
 /// The hash of a key; never zero. Same keys have the same hash.
+#[inline]
 pub unsafe fn hash(value: *mut u8, desc: Desc) -> u64 {
     let mut hasher = Hasher::new();
     // SAFETY: the value is alive and of this type.
     unsafe {
-        if let Some(mut parts) = feed(value, desc, &mut hasher) {
-            let mut outer = Vec::new();
-            loop {
-                match parts.next() {
-                    Some(Part { address, desc, .. }) => {
-                        if let Some(inner) = feed(address, desc, &mut hasher) {
-                            outer.push(std::mem::replace(&mut parts, inner));
-                        }
-                    }
-                    None => match outer.pop() {
-                        Some(next) => parts = next,
-                        None => break,
-                    },
-                }
-            }
+        if let Some(inside) = feed(value, desc, &mut hasher) {
+            hash_parts(inside, &mut hasher);
         }
     }
     hasher.finish()
 }
 
+unsafe fn hash_parts(mut inside: Hashing, hasher: &mut Hasher) {
+    let mut outer = Vec::new();
+    loop {
+        let part = inside.parts.next();
+        if let Some(entries) = &mut inside.entries {
+            entries.between(hasher, part.is_none());
+        }
+        match part {
+            Some(Part { address, desc, .. }) => {
+                // SAFETY: a part of a live value.
+                if let Some(inner) = unsafe { feed(address, desc, hasher) } {
+                    outer.push(std::mem::replace(&mut inside, inner));
+                }
+            }
+            None => match outer.pop() {
+                Some(next) => inside = next,
+                None => return,
+            },
+        }
+    }
+}
+
+impl Entries {
+    /// Before every part, and at the end.
+    fn between(&mut self, hasher: &mut Hasher, at_end: bool) {
+        if self.at_key {
+            let entry = std::mem::replace(hasher, Hasher::new());
+            self.sum = self.sum.wrapping_add(entry.finish());
+        }
+        self.at_key = !self.at_key;
+        if at_end {
+            std::mem::swap(hasher, &mut self.outer);
+            hasher.word(self.sum);
+        }
+    }
+}
+
 /// Hashes what is not in parts, and gives the parts.
 #[inline]
-unsafe fn feed(value: *mut u8, desc: Desc, hasher: &mut Hasher) -> Option<Parts> {
+unsafe fn feed(value: *mut u8, desc: Desc, hasher: &mut Hasher) -> Option<Hashing> {
     // SAFETY: the value is alive and of this type.
     unsafe {
-        match desc.kind {
-            Kind::String => hasher.bytes(text(block_of(value)).as_bytes()),
-            Kind::Struct | Kind::Tuple => return Some(Parts::inline(value, desc)),
+        let parts = match desc.kind {
+            Kind::String => {
+                hasher.bytes(text(block_of(value)).as_bytes());
+                return None;
+            }
+            Kind::Struct | Kind::Tuple => Parts::inline(value, desc),
             Kind::Enum => {
                 hasher.word(tag_of(value) as u64);
-                return Some(Parts::inline(value, desc));
+                Parts::inline(value, desc)
             }
             Kind::Array => {
                 let block = block_of(value);
                 hasher.word((*block.cast::<ArrayBlock>()).len as u64);
-                return Some(Parts::contents(block, desc));
+                Parts::contents(block, desc)
             }
-            Kind::Map => hasher.word(hash_entries(block_of(value), desc)),
-            kind if shape(kind) == Shape::Block => hasher.word(block_of(value).addr() as u64),
-            kind => hasher.word(scalar_word(value, kind)),
-        }
-        None
+            Kind::Map => return Some(Hashing::map(block_of(value), desc, hasher)),
+            kind if shape(kind) == Shape::Block => {
+                hasher.word(block_of(value).addr() as u64);
+                return None;
+            }
+            kind => {
+                hasher.word(scalar_word(value, kind));
+                return None;
+            }
+        };
+        Some(Hashing {
+            parts,
+            entries: None,
+        })
     }
 }
 
-/// Does not depend on the order of the entries, as equality does not.
-unsafe fn hash_entries(block: *mut u8, desc: Desc) -> u64 {
-    // SAFETY: the block is a map's of this type.
-    unsafe {
-        let entries = map::Entries::of(block, desc);
-        let (key, value) = (entries.key_desc(), entries.value_desc());
-        entries.fold(0, |sum: u64, entry| {
-            let hash = hash(entry.key, key).rotate_left(1) ^ hash(entry.value, value);
-            sum.wrapping_add(hash)
-        })
+impl Hashing {
+    /// A map; from here on `hasher` is for its entries.
+    unsafe fn map(block: *mut u8, desc: Desc, hasher: &mut Hasher) -> Hashing {
+        // SAFETY: the block is a map's of this type.
+        let (parts, len) = unsafe { (Parts::contents(block, desc), map::len(block)) };
+        hasher.word(len as u64);
+        Hashing {
+            parts,
+            entries: Some(Entries {
+                outer: std::mem::replace(hasher, Hasher::new()),
+                sum: 0,
+                at_key: true,
+            }),
+        }
     }
 }
 

@@ -8,7 +8,8 @@
 //! * An empty map is [`block::empty`](super::block::empty) or a block with `len == 0`. As the former is no `MapBlock`, a map is looked at as one only
 //!   behind a check of `len` or after [`unique`].
 //! * `used` entries have been written, `len` of them are live; a removed one stays behind with the hash 0 until the entries are next packed
-//!   or moved. The last of the used entries is live.
+//!   or moved. The last of the used entries is live, and so is number `first`, unless the map is empty: taking entries from either end leaves no gaps to
+//!   step over.
 //! * While `used` is small ([`SCAN_LIMIT`]) the index is empty and entries are found by looking at all hashes; above, it has the number of every
 //!   live entry.
 //! * A block is changed only after [`unique`] has made the variable its one owner.
@@ -33,6 +34,8 @@ struct MapBlock {
     len: usize,
     /// Entries written.
     used: usize,
+    /// No live entry comes before this one.
+    first: usize,
     /// Entries there is room for.
     capacity: usize,
     entries: *mut u8,
@@ -53,14 +56,20 @@ impl EntryLayout {
     #[inline]
     fn of(key: &TypeDesc, value: &TypeDesc) -> EntryLayout {
         let key_offset = size_of::<u64>();
-        let value_offset =
-            (key_offset + key.size as usize).next_multiple_of(usize::from(value.align).max(1));
+        let value_offset = align_up(key_offset + key.size as usize, usize::from(value.align));
         EntryLayout {
             key: key_offset,
             value: value_offset,
-            stride: (value_offset + value.size as usize).next_multiple_of(align_of::<u64>()),
+            stride: align_up(value_offset + value.size as usize, align_of::<u64>()),
         }
     }
+}
+
+/// `align` is a power of two; no division, as this is on the path of every access.
+#[inline]
+fn align_up(offset: usize, align: usize) -> usize {
+    let mask = align.max(1) - 1;
+    (offset + mask) & !mask
 }
 
 /// One live entry.
@@ -93,7 +102,7 @@ impl Entries {
                 0 => (ptr::null_mut(), 0),
                 _ => {
                     let map = &*block.cast::<MapBlock>();
-                    let start = start.min(map.used);
+                    let start = start.clamp(map.first, map.used);
                     (map.entries.add(start * layout.stride), map.used - start)
                 }
             };
@@ -178,6 +187,7 @@ unsafe fn create(capacity: usize, layout: EntryLayout) -> *mut MapBlock {
             header: BlockHeader { count: 1, flags: 0 },
             len: 0,
             used: 0,
+            first: 0,
             capacity,
             entries: room(capacity, layout),
             index: HashTable::new(),
@@ -260,6 +270,14 @@ impl View {
         unsafe { self.entry(number).cast::<u64>().read() }
     }
 
+    /// The hashes by number, for the index. Stays valid while the entries stay where they are.
+    unsafe fn hashes(&self) -> impl Fn(&u32) -> u64 + use<> {
+        // SAFETY: the map is alive.
+        let (entries, stride) = (unsafe { (*self.map).entries }, self.layout.stride);
+        // SAFETY: the index has numbers of written entries only.
+        move |&number| unsafe { entries.add(number as usize * stride).cast::<u64>().read() }
+    }
+
     #[inline]
     unsafe fn has_key(&self, number: usize, key: *mut u8, hash: u64) -> bool {
         // SAFETY: the entry has been written.
@@ -276,7 +294,7 @@ impl View {
         unsafe {
             let map = &*self.map;
             if map.used <= SCAN_LIMIT {
-                return (0..map.used).find(|&number| self.has_key(number, key, hash));
+                return (map.first..map.used).find(|&number| self.has_key(number, key, hash));
             }
             map.index
                 .find(hash, |&number| self.has_key(number as usize, key, hash))
@@ -288,36 +306,37 @@ impl View {
     unsafe fn append(&self, hash: u64) -> *mut u8 {
         // SAFETY: the view is of a map that its caller may change.
         unsafe {
-            if (*self.map).used == (*self.map).capacity {
+            let map = self.map;
+            if (*map).used == (*map).capacity {
                 self.make_room();
             }
-            let map = &mut *self.map;
-            let number = map.used;
+            let number = (*map).used;
             let entry = self.entry(number);
             entry.cast::<u64>().write(hash);
-            map.used += 1;
-            map.len += 1;
-            if map.used == SCAN_LIMIT + 1 {
+            (*map).used += 1;
+            (*map).len += 1;
+            if (*map).used == SCAN_LIMIT + 1 {
                 self.rebuild_index();
-            } else if map.used > SCAN_LIMIT {
-                map.index
-                    .insert_unique(hash, number as u32, |&number| self.hash_at(number as usize));
+            } else if (*map).used > SCAN_LIMIT {
+                let hashes = self.hashes();
+                (*map).index.insert_unique(hash, number as u32, hashes);
             }
             entry
         }
     }
 
     /// Room for one more entry: by packing the live ones when a good part is dead, else by moving to a larger place.
+    #[cold]
     unsafe fn make_room(&self) {
         // SAFETY: as for `append`.
         unsafe {
-            let map = &mut *self.map;
-            let (old, used) = (map.entries, map.used);
-            if map.len < used - used / 4 {
+            let map = self.map;
+            let (old, used) = ((*map).entries, (*map).used);
+            if (*map).len < used - used / 4 {
                 self.take_entries(old, used);
             } else {
-                map.capacity = grown_capacity(map.capacity, used + 1);
-                map.entries = room(map.capacity, self.layout);
+                (*map).capacity = grown_capacity((*map).capacity, used + 1);
+                (*map).entries = room((*map).capacity, self.layout);
                 self.take_entries(old, used);
                 libc::free(old.cast());
             }
@@ -328,7 +347,7 @@ impl View {
     unsafe fn take_entries(&self, from: *const u8, used: usize) {
         // SAFETY: there is room for all live entries; an entry moves to its own place or one before it.
         unsafe {
-            let map = &mut *self.map;
+            let map = self.map;
             let stride = self.layout.stride;
             let mut live = 0;
             for number in 0..used {
@@ -338,32 +357,31 @@ impl View {
                     live += 1;
                 }
             }
-            let moved = live < used || map.index.len() < live;
-            map.len = live;
-            map.used = live;
-            if moved {
+            let have_new_numbers = live < used || (*map).index.len() < live;
+            (*map).len = live;
+            (*map).used = live;
+            (*map).first = 0;
+            if have_new_numbers {
                 self.rebuild_index();
             }
         }
     }
 
-    /// Makes the index from the hashes in the entries, all of which are live.
+    /// Makes the index from the hashes in the entries.
     unsafe fn rebuild_index(&self) {
         // SAFETY: the view is of a map that its caller may change.
         unsafe {
-            let map = &mut *self.map;
-            map.index.clear();
-            if map.used <= SCAN_LIMIT {
+            let map = self.map;
+            (*map).index.clear();
+            if (*map).used <= SCAN_LIMIT {
                 return;
             }
-            map.index
-                .reserve(map.capacity, |_| unreachable!("the index is empty"));
-            for number in 0..map.used {
-                if self.hash_at(number) != REMOVED {
-                    map.index
-                        .insert_unique(self.hash_at(number), number as u32, |&number| {
-                            self.hash_at(number as usize)
-                        });
+            let hashes = self.hashes();
+            (*map).index.reserve((*map).capacity, &hashes);
+            for number in (*map).first as u32..(*map).used as u32 {
+                let hash = hashes(&number);
+                if hash != REMOVED {
+                    (*map).index.insert_unique(hash, number, &hashes);
                 }
             }
         }
@@ -373,22 +391,27 @@ impl View {
     unsafe fn remove(&self, number: usize) {
         // SAFETY: the entry is live, and the map its caller's to change.
         unsafe {
-            let map = &mut *self.map;
-            if map.used > SCAN_LIMIT {
-                let slot = map
+            let map = self.map;
+            let was_indexed = (*map).used > SCAN_LIMIT;
+            if was_indexed {
+                let slot = (*map)
                     .index
-                    .find_entry(self.hash_at(number), |&other| other as usize == number)
-                    .expect("live entries are in the index");
-                slot.remove();
+                    .find_entry(self.hash_at(number), |&other| other as usize == number);
+                slot.expect("live entries are in the index").remove();
             }
             self.entry(number).cast::<u64>().write(REMOVED);
-            map.len -= 1;
-            let was_indexed = map.used > SCAN_LIMIT;
-            while map.used > 0 && self.hash_at(map.used - 1) == REMOVED {
-                map.used -= 1;
+            (*map).len -= 1;
+            while (*map).used > (*map).first && self.hash_at((*map).used - 1) == REMOVED {
+                (*map).used -= 1;
             }
-            if was_indexed && map.used <= SCAN_LIMIT {
-                map.index.clear();
+            while (*map).first < (*map).used && self.hash_at((*map).first) == REMOVED {
+                (*map).first += 1;
+            }
+            if (*map).len == 0 {
+                ((*map).first, (*map).used) = (0, 0);
+            }
+            if was_indexed && (*map).used <= SCAN_LIMIT {
+                (*map).index.clear();
             }
         }
     }
@@ -506,10 +529,17 @@ pub unsafe extern "C" fn echo_map_remove(place: *mut u8, of: *mut u8, key: *mut 
 pub unsafe extern "C" fn echo_map_clear(place: *mut u8, of: *mut u8) {
     // SAFETY: see above.
     unsafe {
-        let (place, map) = (place.cast::<*mut u8>(), desc(of));
+        let (place, of) = (place.cast::<*mut u8>(), desc(of));
         let block = *place;
-        *place = empty();
-        walk::release(block, map);
+        if !claim_unique(block) || len(block) == 0 {
+            *place = empty();
+            walk::release(block, of);
+            return;
+        }
+        walk::drop_parts(Parts::contents(block, of));
+        let map = block.cast::<MapBlock>();
+        (*map).index.clear();
+        ((*map).len, (*map).used, (*map).first) = (0, 0, 0);
     }
 }
 

@@ -12,6 +12,7 @@ use super::array;
 use super::block::{alloc, block_bytes, empty, free, give_up, out_of_memory, retain};
 use crate::outcome::Outcome;
 use echo_abi::layout::{STRING_DATA_OFFSET, StringBlock};
+use std::num::{IntErrorKind, ParseIntError};
 use std::ptr;
 
 /// A new string.
@@ -20,7 +21,7 @@ pub fn string(text: &str) -> *mut u8 {
 }
 
 /// A new string of which the number of characters is known.
-fn with_chars(text: &str, char_len: usize) -> *mut u8 {
+pub(super) fn with_chars(text: &str, char_len: usize) -> *mut u8 {
     if text.is_empty() {
         return empty();
     }
@@ -72,7 +73,7 @@ pub unsafe fn drop_string(block: *mut u8) {
 
 /// Characters of a string.
 #[inline]
-unsafe fn char_len(block: *mut u8) -> usize {
+pub(super) unsafe fn char_len(block: *mut u8) -> usize {
     // SAFETY: the block is a string's.
     unsafe { (*block.cast::<StringBlock>()).char_len as usize }
 }
@@ -301,7 +302,17 @@ pub unsafe extern "C" fn echo_string_parse_int(
     error: *mut u8,
 ) -> bool {
     // SAFETY: see above; `out` points to an `i64`.
-    unsafe { parse(block, out.cast::<i64>(), error, "int") }
+    unsafe { give(parse_int(text(block)), out.cast(), error) }
+}
+
+fn parse_int(text: &str) -> Result<i64, String> {
+    text.parse()
+        .map_err(|error: ParseIntError| match error.kind() {
+            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+                format!("integer out of range: {text:?}")
+            }
+            _ => format!("invalid integer: {text:?}"),
+        })
 }
 
 pub unsafe extern "C" fn echo_string_parse_float(
@@ -310,26 +321,24 @@ pub unsafe extern "C" fn echo_string_parse_float(
     error: *mut u8,
 ) -> bool {
     // SAFETY: see above; `out` points to an `f64`.
-    unsafe { parse(block, out.cast::<f64>(), error, "float") }
+    unsafe { give(parse_float(text(block)), out.cast(), error) }
 }
 
-unsafe fn parse<T: std::str::FromStr>(
-    block: *mut u8,
-    out: *mut T,
-    error: *mut u8,
-    name: &str,
-) -> bool {
-    // SAFETY: the block is a string's; `out` and `error` have room for their values.
+fn parse_float(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| format!("invalid float: {text:?}"))
+}
+
+/// Writes the value, or the message as a string.
+unsafe fn give<T>(result: Result<T, String>, out: *mut T, error: *mut u8) -> bool {
+    // SAFETY: `out` and `error` have room for their values.
     unsafe {
-        let text = text(block);
-        match text.parse() {
+        match result {
             Ok(value) => {
                 out.write(value);
                 true
             }
-            Err(_) => {
-                let message = string(&format!("cannot read \"{text}\" as {name}"));
-                error.cast::<*mut u8>().write(message);
+            Err(message) => {
+                error.cast::<*mut u8>().write(string(&message));
                 false
             }
         }

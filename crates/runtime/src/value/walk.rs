@@ -380,7 +380,9 @@ unsafe fn bury(block: *mut u8, desc: Desc) {
         let list = DEAD.get();
         let mut next = Some((block, desc));
         while let Some((block, desc)) = next {
-            drop_parts(Parts::contents(block, desc));
+            if has_contents(desc) {
+                drop_parts(Parts::contents(block, desc));
+            }
             dispose(block, desc);
             next = (*list).pop();
         }
