@@ -1,0 +1,174 @@
+//! What each command does.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use echo_codegen::llvm::Llvm;
+use echo_runtime::program;
+
+use crate::bug;
+use crate::cli::{Build, Check, Command, Run, Stage, Version};
+use crate::compile;
+use crate::failure::{Failure, Message};
+use crate::images::Images;
+use crate::library::{self, Library};
+use crate::link::{Linker, Symbols};
+use crate::output::{cannot_write, write_whole};
+use crate::report;
+use crate::store;
+
+/// Does what was asked for; the exit code.
+pub fn execute(command: &Command) -> Result<i32, Failure> {
+    match command {
+        Command::Run(options) => run(options),
+        Command::Build(options) => build(options),
+        Command::Check(options) => check(options),
+        Command::Version(options) => version(options),
+    }
+}
+
+fn run(options: &Run) -> Result<i32, Failure> {
+    let settings = settings(options)?;
+    let images = if options.no_cache {
+        Images::none()
+    } else {
+        Images::open()
+    };
+    let file = Path::new(&options.file_and_args[0]);
+    let (llvm, image) = bug::guarded(|| compile::image(file, options.optimise.level, &images))?;
+    let module = image.load(&llvm, program::symbols())?;
+    // The program's code lives in it until the process ends.
+    std::mem::forget(llvm);
+    // SAFETY: the image was made from a checked program, and is never unloaded.
+    let code = unsafe { program::run(module, settings) };
+    program::exit_process(code)
+}
+
+/// What the environment says, unless the command line says otherwise.
+fn settings(options: &Run) -> Result<program::Options, Message> {
+    let environment = program::Options::from_environment().map_err(Message::new)?;
+    Ok(program::Options {
+        workers: options.workers.or(environment.workers),
+        max_stack: options.max_stack.or(environment.max_stack),
+        stats: options.stats || environment.stats,
+        leaks: options.leaks || environment.leaks,
+        main_exit: options.main_exit || environment.main_exit,
+        check_leaks: environment.check_leaks,
+    })
+}
+
+fn build(options: &Build) -> Result<i32, Failure> {
+    if let Some(stage) = options.emit {
+        return emit(options, stage);
+    }
+    let output = match &options.output {
+        Some(output) => output.clone(),
+        None => default_output(&options.file)?,
+    };
+    let level = options.optimise.level;
+    let (llvm, objects) = bug::guarded(|| compile::objects(&options.file, level))?;
+    let linker = Linker::find(llvm.path())?;
+    let library = Library::unpack()?;
+    let symbols = match (options.debug, options.strip) {
+        (true, _) => Symbols::Debug,
+        (false, false) => Symbols::Names,
+        (false, true) => Symbols::None,
+    };
+    write_whole(&output, |path| {
+        linker.link(&objects, &library, symbols, path)
+    })?;
+    Ok(0)
+}
+
+/// `dir/hello.eo` is built to `hello`, here.
+fn default_output(file: &Path) -> Result<PathBuf, Message> {
+    match file.file_stem() {
+        Some(stem) if file.extension().is_some() => Ok(PathBuf::from(stem)),
+        _ => Err(Message::new("the executable has no name").help("name it with -o")),
+    }
+}
+
+fn emit(options: &Build, stage: Stage) -> Result<i32, Failure> {
+    if stage == Stage::Obj && options.output.is_none() && io::stdout().is_terminal() {
+        return Err(Message::new("an object is not for a terminal")
+            .help("name a file with -o")
+            .into());
+    }
+    let level = options.optimise.level;
+    let bytes = bug::guarded(|| compile::stage(&options.file, level, stage))?;
+    match &options.output {
+        Some(output) => write_whole(output, |path| {
+            std::fs::write(path, &bytes).map_err(|error| cannot_write(output, &error).into())
+        })?,
+        None => print(&bytes)?,
+    }
+    Ok(0)
+}
+
+fn check(options: &Check) -> Result<i32, Failure> {
+    let front = match bug::guarded(|| compile::front(&options.file)) {
+        Err(Failure::Environment(message)) if options.json => {
+            report::json::message(&message);
+            return Err(Failure::Diagnosed);
+        }
+        front => front?,
+    };
+    if options.json {
+        report::json::diagnostics(&front.sources, &front.diagnostics);
+    } else {
+        report::diagnostics(&front.sources, &front.diagnostics);
+    }
+    if front.has_errors() {
+        return Err(Failure::Diagnosed);
+    }
+    Ok(0)
+}
+
+fn version(options: &Version) -> Result<i32, Failure> {
+    let mut text = format!("eo {}\n", env!("CARGO_PKG_VERSION"));
+    if options.verbose {
+        text += &installation();
+    }
+    print(text.as_bytes())?;
+    Ok(0)
+}
+
+/// What this `eo` is made of and works with.
+fn installation() -> String {
+    let llvm = Llvm::load();
+    let (libllvm, linker) = match &llvm {
+        Ok(llvm) => {
+            let (major, minor, patch) = llvm.version();
+            (
+                format!("{major}.{minor}.{patch} at {}", llvm.path().display()),
+                Linker::find(llvm.path()),
+            )
+        }
+        Err(_) => ("not found".to_string(), Linker::find(Path::new(""))),
+    };
+    let linker = linker.map_or("not found".to_string(), |linker| linker.describe());
+    let cache = store::root().map_or("none".to_string(), |cache| cache.display().to_string());
+    format!(
+        "sources:         {}
+runtime:         interface {}, {} KiB
+target:          x86_64-unknown-linux-gnu
+libLLVM:         {libllvm}
+linker:          {linker}
+cache:           {cache}
+",
+        env!("ECHO_SOURCES"),
+        echo_abi::ABI_VERSION,
+        library::BYTES.len() >> 10,
+    )
+}
+
+/// Prints on standard output. Who reads may stop reading.
+fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(cannot_write(Path::new("standard output"), &error).into())
+        }
+        _ => Ok(()),
+    }
+}
