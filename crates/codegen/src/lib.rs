@@ -5,3 +5,4 @@ pub mod emit;
 pub mod ir;
 pub mod layout;
 pub mod llvm;
+pub mod ownership;

@@ -13,11 +13,14 @@
 //! Variables are not SSA: they are assigned any number of times. Emission gives each a stack slot, which LLVM promotes.
 
 mod dump;
+mod flow;
 
 pub use dump::{dump, dump_function};
+pub use flow::VarSet;
 
-use echo_sema::typed::{BinaryOp, CompareOp, Conversion, GlobalId};
-use echo_sema::types::Ty;
+use echo_abi::symbols::{self, Class};
+use echo_sema::typed::{BinaryOp, CompareOp, Conversion, GlobalId, Program};
+use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 /// A variable of a function: a parameter, a local of the source or a temporary.
@@ -404,6 +407,13 @@ impl Operand {
 }
 
 impl Place {
+    /// Whether forming the address can panic.
+    pub fn is_checked(&self) -> bool {
+        self.path
+            .iter()
+            .any(|step| matches!(step, Step::Index { checked: true, .. }))
+    }
+
     fn visit(&self, how: Use, f: &mut impl FnMut(Var, Use)) {
         for step in &self.path {
             match step {
@@ -417,6 +427,81 @@ impl Place {
 }
 
 impl Op {
+    /// Whether the instruction can fail or be cancelled, so that its `unwind` list counts. Emission makes a landing pad for no other.
+    /// (A stack overflow is found in a callee's prologue: it belongs to the call.)
+    pub fn can_unwind(&self, program: &Program) -> bool {
+        let is_int = |ty: &Ty| matches!(program.types.kind(*ty), TyKind::Int(_));
+        match self {
+            Op::Call { .. }
+            | Op::CallValue { .. }
+            | Op::Array { .. }
+            | Op::Select { .. }
+            | Op::RunDefers
+            | Op::Poll => true,
+            Op::Runtime { symbol, args, .. } => {
+                let plain =
+                    symbols::find(symbol).is_some_and(|symbol| symbol.class == Class::Plain);
+                !plain
+                    || args
+                        .iter()
+                        .any(|arg| matches!(arg, RtArg::Place(place) if place.is_checked()))
+            }
+            Op::Load { place, .. } | Op::Store { place, .. } => place.is_checked(),
+            Op::Arith { op, ty, .. } => {
+                is_int(ty) && !matches!(op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor)
+            }
+            Op::Neg { ty, .. } => is_int(ty),
+            Op::Convert { conversion, .. } => *conversion == Conversion::Checked,
+            Op::Set { .. }
+            | Op::Wrap { .. }
+            | Op::Not { .. }
+            | Op::Compare { .. }
+            | Op::Intrinsic { .. }
+            | Op::Make { .. }
+            | Op::Variant { .. }
+            | Op::Tag { .. }
+            | Op::Header { .. }
+            | Op::GlobalLoad { .. }
+            | Op::GlobalStore { .. }
+            | Op::GlobalAddress { .. }
+            | Op::Define(_)
+            | Op::Forget(_)
+            | Op::Defer { .. }
+            | Op::Dup(_)
+            | Op::Drop(_) => false,
+        }
+    }
+
+    /// Whether control never comes behind the instruction.
+    pub fn diverges(&self) -> bool {
+        match self {
+            Op::Runtime { symbol, .. } => {
+                symbols::find(symbol).is_some_and(|symbol| symbol.class == Class::Never)
+            }
+            _ => false,
+        }
+    }
+
+    /// Calls `f` with every variable whose slot is written outside of the rules for uses and definitions: see [`RtArg::Address`] and [`Op::Select`].
+    pub fn visit_addresses(&self, f: &mut impl FnMut(Var)) {
+        match self {
+            Op::Runtime { args, .. } => {
+                for arg in args {
+                    if let RtArg::Address(var) = arg {
+                        f(*var);
+                    }
+                }
+            }
+            Op::Select { cases, .. } => {
+                for case in cases.iter().filter(|case| !case.send) {
+                    f(case.value);
+                    case.ok.iter().copied().for_each(&mut *f);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// Calls `f` with every variable the instruction uses. A variable that appears twice is reported twice. Definitions are told by [`Op::defined`].
     pub fn visit_uses(&self, f: &mut impl FnMut(Var, Use)) {
         match self {
@@ -487,6 +572,13 @@ impl Op {
             | Op::RunDefers
             | Op::Poll => {}
         }
+    }
+
+    /// All uses, as [`Op::visit_uses`] tells them.
+    pub fn uses(&self) -> Vec<(Var, Use)> {
+        let mut uses = Vec::new();
+        self.visit_uses(&mut |var, how| uses.push((var, how)));
+        uses
     }
 
     /// Calls `f` with every variable the instruction gives a new value.

@@ -1,0 +1,170 @@
+//! Blocks and variables of a function being made.
+//!
+//! There is always a block to add to: after a terminator it is one that nothing leads to. Blocks that cannot be reached are dropped at the end, so
+//! whatever is lowered behind a `return` or a panic needs no special care.
+
+use echo_sema::types::Ty;
+use echo_syntax::span::Span;
+
+use crate::ir::{Block, BlockId, Instr, Op, Operand, Terminator, Var, VarInfo};
+
+pub struct Builder {
+    vars: Vec<VarInfo>,
+    blocks: Vec<Block>,
+    current: BlockId,
+}
+
+impl Builder {
+    /// In the entry block of a function without variables.
+    pub fn new() -> Builder {
+        Builder {
+            vars: Vec::new(),
+            blocks: vec![Block::default()],
+            current: BlockId(0),
+        }
+    }
+
+    /// A new variable, with the name it has in the source, if it is there.
+    pub fn var(&mut self, ty: Ty, name: Option<&str>) -> Var {
+        self.vars.push(VarInfo {
+            ty,
+            name: name.map(str::to_string),
+            borrowed: false,
+        });
+        Var(self.vars.len() as u32 - 1)
+    }
+
+    pub fn temp(&mut self, ty: Ty) -> Var {
+        self.var(ty, None)
+    }
+
+    pub fn ty(&self, var: Var) -> Ty {
+        self.vars[var.0 as usize].ty
+    }
+
+    /// A new block, to be started later.
+    pub fn block(&mut self) -> BlockId {
+        self.blocks.push(Block::default());
+        BlockId(self.blocks.len() as u32 - 1)
+    }
+
+    /// What follows goes into that block.
+    pub fn start(&mut self, block: BlockId) {
+        debug_assert!(self.blocks[block.0 as usize].terminator.is_none());
+        self.current = block;
+    }
+
+    pub fn emit(&mut self, op: Op, span: Span) {
+        self.blocks[self.current.0 as usize].instrs.push(Instr {
+            op,
+            span,
+            unwind: Vec::new(),
+        });
+    }
+
+    /// Ends the block; what follows until the next `start` is not reached.
+    pub fn end(&mut self, terminator: Terminator) {
+        self.blocks[self.current.0 as usize].terminator = Some(terminator);
+        self.current = self.block();
+    }
+
+    pub fn jump(&mut self, target: BlockId) {
+        self.end(Terminator::Jump(target));
+    }
+
+    pub fn branch(&mut self, condition: Operand, then: BlockId, otherwise: BlockId) {
+        self.end(Terminator::Branch {
+            condition,
+            then,
+            otherwise,
+        });
+    }
+
+    /// Ends the block with a jump to a new one, which is started; used where others come back to it.
+    pub fn flow_into(&mut self) -> BlockId {
+        let next = self.block();
+        self.jump(next);
+        self.start(next);
+        next
+    }
+
+    /// Variables and reachable blocks.
+    pub fn finish(self) -> (Vec<VarInfo>, Vec<Block>) {
+        let order = reachable(&self.blocks);
+        let mut numbers = vec![None; self.blocks.len()];
+        for (number, old) in order.iter().enumerate() {
+            numbers[old.0 as usize] = Some(BlockId(number as u32));
+        }
+        let mut old: Vec<Option<Block>> = self.blocks.into_iter().map(Some).collect();
+        let blocks = order
+            .iter()
+            .map(|id| {
+                let mut block = old[id.0 as usize].take().expect("listed once");
+                for target in targets_mut(terminator_of(&mut block)) {
+                    *target = numbers[target.0 as usize].expect("reachable");
+                }
+                block
+            })
+            .collect();
+        (self.vars, blocks)
+    }
+}
+
+fn terminator_of(block: &mut Block) -> &mut Terminator {
+    block
+        .terminator
+        .as_mut()
+        .expect("every block that can be reached is ended")
+}
+
+/// Reachable blocks in the order they were made: that of the source, nearly.
+fn reachable(blocks: &[Block]) -> Vec<BlockId> {
+    let mut seen = vec![false; blocks.len()];
+    let mut open = vec![BlockId(0)];
+    while let Some(id) = open.pop() {
+        if !std::mem::replace(&mut seen[id.0 as usize], true) {
+            let terminator = blocks[id.0 as usize].terminator.as_ref();
+            open.extend(targets(
+                terminator.expect("every block that can be reached is ended"),
+            ));
+        }
+    }
+    (0..blocks.len())
+        .filter(|&number| seen[number])
+        .map(|number| BlockId(number as u32))
+        .collect()
+}
+
+fn targets(terminator: &Terminator) -> Vec<BlockId> {
+    match terminator {
+        Terminator::Jump(target) => vec![*target],
+        Terminator::Branch {
+            then, otherwise, ..
+        } => vec![*then, *otherwise],
+        Terminator::Switch {
+            cases, otherwise, ..
+        } => cases
+            .iter()
+            .map(|&(_, target)| target)
+            .chain([*otherwise])
+            .collect(),
+        Terminator::Return(_) | Terminator::Unreachable => Vec::new(),
+    }
+}
+
+fn targets_mut(terminator: &mut Terminator) -> Vec<&mut BlockId> {
+    match terminator {
+        Terminator::Jump(target) => vec![target],
+        Terminator::Branch {
+            then, otherwise, ..
+        } => vec![then, otherwise],
+        Terminator::Switch {
+            cases, otherwise, ..
+        } => cases
+            .iter_mut()
+            .map(|(_, target)| target)
+            .chain([otherwise])
+            .collect(),
+        Terminator::Return(_) | Terminator::Unreachable => Vec::new(),
+    }
+}

@@ -1,0 +1,123 @@
+//! Typed tree to Echo IR. Nothing is counted here: every use only says whether it borrows or consumes, as [`crate::ir`] explains.
+//!
+//! # Which functions there are
+//! - Every function of the program is lowered once, as `Normal` (the program's entry as `Entry`), under its own number.
+//! - What else is needed is a [`Wrapper`], made on first use: `f$entry` starts `f` as a coroutine, `f$deferred` runs it at a function's end,
+//!   `f$closure` is `f` as a value, `Mutex.update` and `Once.do` hold what must be given up also when the function they call panics.
+//! - `await f(x)` and `await spawn f(x)` are plain calls: the caller has nothing else to do, and a panic passes through either way.
+//!
+//! # Values that cross to other coroutines
+//! The runtime makes them shared, always in the function that takes them over: `echo_spawn` and `echo_future_on_done` (arguments), the end of
+//! a coroutine (its result), `echo_promise_resolve`, sends and selects, `echo_mutex_new/set`, `echo_global_store`. Nothing here calls `echo_share`.
+//!
+//! # Order of evaluation
+//! Operands are evaluated left to right. A local is an operand without a copy, so it is copied first where an operand evaluated after it
+//! may change it ([`effects`]).
+//!
+//! # Globals
+//! A mutation of a global in place (`names.push(x)`) works on a copy that is stored back: readers see the old value or the new one.
+//! For a global without zero value there is a hidden `bool`, set by the first assignment and looked at by every read.
+
+mod body;
+mod builder;
+mod builtins;
+mod calls;
+mod collections;
+mod concurrency;
+mod effects;
+mod exprs;
+mod globals;
+mod locks;
+mod loops;
+mod operators;
+mod options;
+mod patterns;
+mod places;
+mod prepare;
+mod stmts;
+mod wrappers;
+
+use std::collections::{HashMap, HashSet};
+
+use echo_sema::typed::{FuncId, Program};
+use echo_syntax::span::Span;
+
+use crate::ir::{FnId, Function, Module};
+use body::Body;
+use prepare::Prepared;
+use wrappers::Wrapper;
+
+/// Lowers a checked program. Adds to the program the types and hidden globals that only the lowered form needs.
+pub fn lower(program: &mut Program) -> Module {
+    let prepared = prepare::prepare(program);
+    let mut lowering = Lowering::new(program, prepared);
+    for number in 0..program.functions.len() {
+        let function = Body::function(&mut lowering, FuncId(number as u32));
+        lowering.functions[number] = Some(function);
+    }
+    lowering.wrappers();
+    Module {
+        functions: lowering
+            .functions
+            .into_iter()
+            .map(|function| function.expect("every function that was asked for has been lowered"))
+            .collect(),
+        main: Some(FnId(program.entry.0)),
+    }
+}
+
+/// What is known across functions.
+struct Lowering<'p> {
+    program: &'p Program,
+    prepared: Prepared,
+    /// Those of the program under their own numbers, then wrappers; `None` until lowered.
+    functions: Vec<Option<Function>>,
+    wrappers: HashMap<Wrapper, FnId>,
+    /// Wrappers still to be lowered, with the place that first asked for each.
+    pending: Vec<(FnId, Wrapper, Span)>,
+    symbols: HashSet<String>,
+}
+
+impl<'p> Lowering<'p> {
+    fn new(program: &'p Program, prepared: Prepared) -> Lowering<'p> {
+        Lowering {
+            program,
+            prepared,
+            functions: program.functions.iter().map(|_| None).collect(),
+            wrappers: HashMap::new(),
+            pending: Vec::new(),
+            symbols: HashSet::new(),
+        }
+    }
+
+    /// The number of a wrapper, which is lowered later.
+    fn wrapper(&mut self, wrapper: Wrapper, span: Span) -> FnId {
+        if let Some(&id) = self.wrappers.get(&wrapper) {
+            return id;
+        }
+        let id = FnId(self.functions.len() as u32);
+        self.functions.push(None);
+        self.wrappers.insert(wrapper.clone(), id);
+        self.pending.push((id, wrapper, span));
+        id
+    }
+
+    /// Lowers what was asked for, and what that asks for.
+    fn wrappers(&mut self) {
+        while let Some((id, wrapper, span)) = self.pending.pop() {
+            let function = wrappers::lower(self, &wrapper, span);
+            self.functions[id.0 as usize] = Some(function);
+        }
+    }
+
+    /// A symbol that no other function has.
+    fn symbol(&mut self, name: &str) -> String {
+        let mut symbol = name.to_string();
+        let mut number = 1;
+        while !self.symbols.insert(symbol.clone()) {
+            number += 1;
+            symbol = format!("{name}#{number}");
+        }
+        symbol
+    }
+}

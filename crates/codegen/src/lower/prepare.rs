@@ -1,0 +1,79 @@
+//! What lowering adds to the program before it begins: afterwards the program is only read.
+
+use std::collections::HashMap;
+
+use echo_sema::typed::{Function, Global, GlobalId, Program};
+use echo_sema::types::{Ty, TyKind};
+
+use super::effects::{Node, walk_block};
+use crate::layout;
+
+pub struct Prepared {
+    /// `T` to `Ref(T)`, of keys and values of maps and of globals: the runtime gives out their addresses.
+    references: HashMap<Ty, Ty>,
+    /// The hidden `bool` of a global without zero value.
+    flags: HashMap<GlobalId, GlobalId>,
+}
+
+impl Prepared {
+    /// The type of an address of a key, a value or a global.
+    pub fn reference_to(&self, ty: Ty) -> Ty {
+        self.references[&ty]
+    }
+
+    /// Whether the global has been assigned, if that has to be asked.
+    pub fn flag_of(&self, global: GlobalId) -> Option<GlobalId> {
+        self.flags.get(&global).copied()
+    }
+}
+
+pub fn prepare(program: &mut Program) -> Prepared {
+    Prepared {
+        references: intern_references(program),
+        flags: add_flags(program),
+    }
+}
+
+fn intern_references(program: &mut Program) -> HashMap<Ty, Ty> {
+    let mut targets: Vec<Ty> = program.globals.iter().map(|global| global.ty).collect();
+    for function in &program.functions {
+        targets.extend(map_parts(program, function));
+    }
+    targets
+        .into_iter()
+        .map(|ty| (ty, program.types.intern(TyKind::Ref(ty))))
+        .collect()
+}
+
+/// Keys and values of all maps that are values in the function.
+fn map_parts(program: &Program, function: &Function) -> Vec<Ty> {
+    let mut parts = Vec::new();
+    walk_block(&function.body, &mut |node| {
+        if let Node::Expr(expr) = node
+            && let TyKind::Map(key, value) = *program.types.kind(expr.ty)
+        {
+            parts.extend([key, value]);
+        }
+    });
+    parts
+}
+
+fn add_flags(program: &mut Program) -> HashMap<GlobalId, GlobalId> {
+    let without_zero: Vec<usize> = (0..program.globals.len())
+        .filter(|&number| !layout::has_zero(program, program.globals[number].ty))
+        .collect();
+    without_zero
+        .into_iter()
+        .map(|number| {
+            let global = &program.globals[number];
+            let flag = Global {
+                name: format!("{} is initialised", global.name),
+                ty: Ty::BOOL,
+                span: global.span,
+            };
+            program.globals.push(flag);
+            let flag = GlobalId(program.globals.len() as u32 - 1);
+            (GlobalId(number as u32), flag)
+        })
+        .collect()
+}

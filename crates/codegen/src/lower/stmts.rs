@@ -1,0 +1,229 @@
+//! Statements, but for loops and select.
+
+use echo_sema::typed::{BinaryOp, Expr, ExprKind, LocalId, Place, Root, Step, Stmt, StmtKind};
+use echo_sema::types::Ty;
+use echo_syntax::span::Span;
+
+use super::body::{Body, whole};
+use super::effects::root_local;
+use crate::ir::{self, Op, Operand, RtArg};
+
+impl<'p> Body<'_, 'p> {
+    pub fn stmt(&mut self, stmt: &'p Stmt) {
+        let span = stmt.span;
+        match &stmt.kind {
+            StmtKind::Let(local, value) => {
+                let value = self.expr(value);
+                self.set(self.local(*local), value, span);
+            }
+            StmtKind::LetTuple(locals, value) => self.let_tuple(locals, value, span),
+            StmtKind::Assign(place, value) => self.assign(place, value, span),
+            StmtKind::Update(place, op, value) => self.update(place, *op, value),
+            StmtKind::Expr(value) => {
+                self.expr(value);
+            }
+            StmtKind::Return(value) => self.return_stmt(value.as_ref(), span),
+            StmtKind::Break => {
+                let end = self.innermost().end;
+                self.builder.jump(end);
+            }
+            StmtKind::Continue => {
+                let next = self.innermost().next;
+                self.builder.jump(next);
+            }
+            StmtKind::While(condition, body) => self.while_loop(condition, body, span),
+            StmtKind::Loop(body) => self.endless_loop(body, span),
+            StmtKind::ForRange {
+                local,
+                start,
+                end,
+                body,
+            } => self.for_range(*local, start, end, body, span),
+            StmtKind::ForEach {
+                local,
+                iterable,
+                body,
+            } => self.for_each(*local, iterable, body, span),
+            StmtKind::ForMap {
+                key,
+                value,
+                iterable,
+                body,
+            } => self.for_map([*key, *value], iterable, body, span),
+            StmtKind::Block(block) => {
+                self.block(block);
+            }
+            StmtKind::Select(select) => self.select(select, span),
+            StmtKind::Defer(call) => self.defer(call),
+        }
+    }
+
+    fn innermost(&self) -> &super::body::Loop {
+        self.loops
+            .last()
+            .expect("the checker admits `break` and `continue` in loops only")
+    }
+
+    fn let_tuple(&mut self, locals: &'p [Option<LocalId>], value: &'p Expr, span: Span) {
+        if let (ExprKind::ReceiveOk(channel), [first, second]) = (&value.kind, locals) {
+            let (received, ok) = self.receive_ok(channel, value.span);
+            for (local, var) in [(first, received), (second, ok)] {
+                if let Some(local) = local {
+                    self.set(self.local(*local), Operand::Var(var), span);
+                }
+            }
+            return;
+        }
+        let operand = self.expr(value);
+        let tuple = self.in_var(operand, span);
+        for (field, local) in locals.iter().enumerate() {
+            let Some(local) = *local else { continue };
+            let local = self.local(local);
+            let place = ir::Place {
+                root: tuple,
+                path: vec![ir::Step::Field(field)],
+                ty: self.builder.ty(local),
+            };
+            self.load_into(local, place, span);
+        }
+    }
+
+    fn return_stmt(&mut self, value: Option<&'p Expr>, span: Span) {
+        let value = value.map(|value| self.expr(value));
+        let value = value.filter(|_| !self.is_void(self.result));
+        self.return_value(value, span);
+    }
+
+    // ------------------------------------------------------------ assignment
+
+    fn assign(&mut self, place: &'p Place, value: &'p Expr, span: Span) {
+        match (&place.root, place.path.as_slice()) {
+            (Root::Discard, _) => {
+                self.expr(value);
+            }
+            (Root::Local(local), []) if !self.is_reference(self.builder.ty(self.local(*local))) => {
+                let value = self.expr(value);
+                self.set(self.local(*local), value, span);
+            }
+            (Root::Global(global), []) => {
+                let value = self.expr(value);
+                self.store_global(*global, value, span);
+            }
+            (_, [.., Step::Key(_)]) => self.assign_entry(place, value),
+            _ => {
+                let target = self.target(place, &[value]);
+                let value = self.expr(value);
+                self.open(&target, span);
+                let store = Op::Store {
+                    place: target.place.clone(),
+                    value,
+                };
+                self.builder.emit(store, place.span);
+                self.close(&target, span);
+            }
+        }
+    }
+
+    /// `map[key] = value` inserts.
+    fn assign_entry(&mut self, place: &'p Place, value: &'p Expr) {
+        let mut target = self.target(place, &[value]);
+        let value = self.expr(value);
+        self.open(&target, place.span);
+        let Some(ir::Step::Key(key)) = target.place.path.pop() else {
+            unreachable!("the last step is a key");
+        };
+        let map_ty = self.place_ty(&target.place);
+        let map = ir::Place {
+            ty: map_ty,
+            ..target.place.clone()
+        };
+        self.map_insert(map, [key, value], place.span);
+        self.close(&target, place.span);
+    }
+
+    /// The map in the place takes an entry.
+    pub fn map_insert(&mut self, map: ir::Place, entry: [Operand; 2], span: Span) {
+        let desc = RtArg::Desc(map.ty);
+        let [key, value] = entry.map(|operand| RtArg::MoveOut(self.in_var(operand, span)));
+        let args = vec![RtArg::Place(map), desc, key, value];
+        self.runtime("echo_map_insert", args, Ty::VOID, span);
+    }
+
+    fn update(&mut self, place: &'p Place, op: BinaryOp, value: &'p Expr) {
+        let span = place.span.after();
+        let target = self.target(place, &[value]);
+        let is_local = target.place.path.is_empty()
+            && root_local(place).is_some()
+            && self.builder.ty(target.place.root) == place.ty;
+        let value = self.expr(value);
+        self.open(&target, span);
+        if is_local {
+            let var = target.place.root;
+            let result = self.updated(Operand::Var(var), op, value, place.ty, span);
+            self.set(var, result, span);
+            return;
+        }
+        let old = self.load(target.place.clone(), place.span);
+        let value = self.updated(Operand::Var(old), op, value, place.ty, span);
+        let store = Op::Store {
+            place: already_checked(target.place.clone()),
+            value,
+        };
+        self.builder.emit(store, place.span);
+        self.close(&target, span);
+    }
+
+    fn updated(
+        &mut self,
+        old: Operand,
+        op: BinaryOp,
+        value: Operand,
+        ty: Ty,
+        span: Span,
+    ) -> Operand {
+        if ty == Ty::STRING {
+            self.concat(old, value, span)
+        } else {
+            self.arith(op, old, value, ty, span)
+        }
+    }
+
+    /// The type of what the path leads to.
+    fn place_ty(&self, place: &ir::Place) -> Ty {
+        let mut ty = match *self.kind(self.builder.ty(place.root)) {
+            echo_sema::types::TyKind::Ref(target) => target,
+            _ => self.builder.ty(place.root),
+        };
+        for step in &place.path {
+            ty = match step {
+                ir::Step::Field(field) => crate::layout::parts(self.program(), ty)[*field],
+                ir::Step::Index { .. } => self.inner(ty),
+                ir::Step::Key(_) => self.map_parts(ty).1,
+                ir::Step::Payload(_) => unreachable!("payloads are not assigned"),
+            };
+        }
+        ty
+    }
+
+    // ------------------------------------------------------------ defer
+
+    fn defer(&mut self, call: &'p echo_sema::typed::Call) {
+        let (entry, args) = self.crossing_call(call, Ty::VOID);
+        self.builder.emit(Op::Defer { entry, args }, call.span);
+    }
+}
+
+/// The same place, just read at these indexes.
+fn already_checked(mut place: ir::Place) -> ir::Place {
+    for step in &mut place.path {
+        if let ir::Step::Index { checked, .. } = step {
+            *checked = false;
+        }
+    }
+    place
+}
+
+/// The variable of a local as a place, where `T` may be behind a reference.
+pub fn reference_place(var: ir::Var, target: Ty) -> ir::Place {
+    whole(var, target)
+}
