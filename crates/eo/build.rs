@@ -75,7 +75,29 @@ fn build_library(root: &Path) -> PathBuf {
         status.success(),
         "the runtime's static library could not be built"
     );
-    folder.join(target).join(PROFILE).join("libecho_runtime.a")
+    let library = folder.join(target).join(PROFILE).join("libecho_runtime.a");
+    without_debug_info(&library).unwrap_or(library)
+}
+
+/// The standard library's debug information is more than half of the file. Where the toolchain has no objcopy, the file stays as it is.
+fn without_debug_info(library: &Path) -> Option<PathBuf> {
+    let sysroot = Command::new(variable("RUSTC"))
+        .args(["--print", "sysroot"])
+        .output()
+        .ok()?;
+    let sysroot = PathBuf::from(String::from_utf8(sysroot.stdout).ok()?.trim_end());
+    let tool = sysroot
+        .join("lib/rustlib")
+        .join(variable("HOST"))
+        .join("bin/rust-objcopy");
+    let stripped = Path::new(&variable("OUT_DIR")).join("libecho_runtime.a");
+    let status = Command::new(tool)
+        .env("LD_LIBRARY_PATH", sysroot.join("lib"))
+        .arg("--strip-debug")
+        .args([library, &stripped])
+        .status()
+        .ok()?;
+    status.success().then_some(stripped)
 }
 
 /// `OUT_DIR` is `<target>/<profile>/build/eo-<hash>/out`; the library is built in `<target>/runtime-library`.

@@ -58,6 +58,7 @@ fn settings(options: &Run) -> Result<program::Options, Message> {
 }
 
 fn build(options: &Build) -> Result<i32, Failure> {
+    spare_source(options)?;
     if let Some(stage) = options.emit {
         return emit(options, stage);
     }
@@ -78,6 +79,21 @@ fn build(options: &Build) -> Result<i32, Failure> {
         linker.link(&objects, &library, symbols, path)
     })?;
     Ok(0)
+}
+
+/// A slip of the tab key must not cost the program.
+fn spare_source(options: &Build) -> Result<(), Message> {
+    let Some(output) = &options.output else {
+        return Ok(());
+    };
+    match (options.file.canonicalize(), output.canonicalize()) {
+        (Ok(file), Ok(there)) if file == there && file.is_file() => Err(Message::new(format!(
+            "`{}` is the source file",
+            output.display()
+        ))
+        .help("name another file with -o")),
+        _ => Ok(()),
+    }
 }
 
 /// `dir/hello.eo` is built to `hello`, here.

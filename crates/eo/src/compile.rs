@@ -6,7 +6,7 @@ use echo_codegen::compile::{JitImage, Purpose, Unit};
 use echo_codegen::llvm::{Llvm, Output};
 use echo_sema::typed::Program;
 use echo_syntax::ast::File;
-use echo_syntax::{Diagnostic, SourceMap};
+use echo_syntax::{Diagnostic, Parsed, SourceMap};
 
 use crate::cli::Stage;
 use crate::failure::Failure;
@@ -23,28 +23,31 @@ pub struct Front {
     pub diagnostics: Vec<Diagnostic>,
 }
 
-/// Reads a file and finds all that is wrong with it: first in its bytes, then its grammar, then its meaning. The first of these that has
-/// errors is the last one looked at, as the next would only see consequences.
-pub fn front(path: &Path) -> Result<Front, Failure> {
+/// Reads and parses a file.
+fn parse(path: &Path) -> Result<Front, Failure> {
     let source = source::read(path)?;
     let mut sources = SourceMap::new();
     let (file, not_text) = sources.add_bytes(source.name, source.bytes);
-    if let Some(not_text) = not_text {
-        let nothing = echo_syntax::parse(file, "");
-        return Ok(Front {
-            sources,
-            tree: nothing.file,
-            program: None,
+    let parsed = match not_text {
+        None => echo_syntax::parse(file, sources.file(file).text()),
+        // The grammar of what stands in for bad bytes is of no interest.
+        Some(not_text) => Parsed {
             diagnostics: vec![not_text],
-        });
-    }
-    let parsed = echo_syntax::parse(file, sources.file(file).text());
-    let mut front = Front {
+            ..echo_syntax::parse(file, "")
+        },
+    };
+    Ok(Front {
+        sources,
+        tree: parsed.file,
         program: None,
         diagnostics: parsed.diagnostics,
-        tree: parsed.file,
-        sources,
-    };
+    })
+}
+
+/// Reads a file and finds all that is wrong with it: first in its grammar, then in its meaning. A text with errors in its grammar is not
+/// looked at further, as that would only show consequences.
+pub fn front(path: &Path) -> Result<Front, Failure> {
+    let mut front = parse(path)?;
     if !front.has_errors() {
         let checked = echo_sema::check(&mut front.sources, &front.tree);
         front.diagnostics.extend(checked.diagnostics);
@@ -97,18 +100,29 @@ pub fn objects(path: &Path, level: u8) -> Result<(Llvm, [Vec<u8>; 2]), Failure> 
 
 /// For `eo build --emit`: what the program is at a stage.
 pub fn stage(path: &Path, level: u8, stage: Stage) -> Result<Vec<u8>, Failure> {
+    if stage == Stage::Ast {
+        return tree(path);
+    }
     let front = front(path)?;
-    let program = checked(&front)?;
-    let lower = || lower(program, &front.sources);
+    let unit = lower(checked(&front)?, &front.sources);
     let output = match stage {
-        Stage::Ast => return Ok(echo_syntax::dump_ast(&front.tree).into_bytes()),
-        Stage::Ir => return Ok(lower().ir_text().into_bytes()),
+        Stage::Ast | Stage::Ir => return Ok(unit.ir_text().into_bytes()),
         Stage::Llvm if level == 0 => {
-            return Ok(lower().llvm_text(Purpose::Executable).into_bytes());
+            return Ok(unit.llvm_text(Purpose::Executable).into_bytes());
         }
         Stage::Llvm => Output::OptimisedIr,
         Stage::Asm => Output::Assembly,
         Stage::Obj => Output::Object,
     };
-    Ok(lower().output(&Llvm::load()?, level, output)?)
+    Ok(unit.output(&Llvm::load()?, level, output)?)
+}
+
+/// The syntax tree as text; what the program means does not matter here.
+fn tree(path: &Path) -> Result<Vec<u8>, Failure> {
+    let front = parse(path)?;
+    report::diagnostics(&front.sources, &front.diagnostics);
+    if front.has_errors() {
+        return Err(Failure::Diagnosed);
+    }
+    Ok(echo_syntax::dump_ast(&front.tree).into_bytes())
 }

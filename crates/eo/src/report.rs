@@ -44,12 +44,22 @@ pub fn failure(failure: &Failure) {
 
 /// Prints an error that belongs to no place in a text.
 fn message(message: &Message) {
-    let notes = message.notes.iter().map(|note| Level::NOTE.message(note));
-    let help = message.help.iter().map(|help| Level::HELP.message(help));
-    let group = Group::with_title(Level::ERROR.primary_title(&message.text))
-        .elements(notes)
-        .elements(help);
-    print(&format!("{}\n", renderer().render(&[group])));
+    let notes = message
+        .notes
+        .iter()
+        .map(|note| Level::NOTE.primary_title(note));
+    let help = message
+        .help
+        .iter()
+        .map(|help| Level::HELP.primary_title(help));
+    let lines = std::iter::once(Level::ERROR.primary_title(&message.text))
+        .chain(notes)
+        .chain(help);
+    let renderer = renderer();
+    let text: String = lines
+        .map(|line| renderer.render(&[Group::with_title(line)]) + "\n")
+        .collect();
+    print(&text);
 }
 
 fn bug(what: &str) -> Message {
