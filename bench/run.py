@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Echo beside Go, in turn, on this machine, and prints one Markdown table.
 
-    bench/run.py                  everything, about ten minutes
+    bench/run.py                  everything, about half an hour
     bench/run.py --quick          fewer rounds
     bench/run.py --only sieve     rows whose name contains a text
     bench/run.py --out FILE       also writes the table to FILE
@@ -37,13 +37,35 @@ ROWS = [
     ("yield_2", "yield between 2 coroutines", (1, 2)),
     ("yield_1000", "yield between 1000 coroutines", (1, 2)),
     ("ping_pong", "unbuffered ping-pong, round trip", (1, 2)),
+    ("ring", "ring of 503, a hop", (1, 2)),
     ("chan_buffered", "buffered channel, uncontended, one op", (1,)),
     ("producer_consumer", "producer and consumer, capacity 128, an item", (1, 2)),
+    ("producer_consumer_0", "producer and consumer, unbuffered, an item", (1, 2)),
+    ("four_by_four", "4 producers, 4 consumers, capacity 128, an item", (1, 2)),
+    ("select_2_0", "select of 2, unbuffered, an item", (1, 2)),
+    ("select_8_0", "select of 8, unbuffered, an item", (1, 2)),
+    ("select_2_128", "select of 2, capacity 128, an item", (1, 2)),
+    ("select_8_128", "select of 8, capacity 128, an item", (1, 2)),
+    ("select_default_1", "select with default, 1 empty channel, a poll", (1,)),
+    ("select_default_2", "select with default, 2 empty channels, a poll", (1,)),
     ("sieve", "prime sieve, first 2000 primes", (1, 2)),
     ("skynet", "skynet, 1M leaves", (1, 2)),
+    ("fib_tasks", "fib(27), a coroutine per call", (1, 2)),
+    ("fib_cut", "fib(38), coroutines down to 20", (1, 2)),
+    ("future", "promise made, resolved, awaited", (1,)),
+    ("mutex", "mutex, uncontended, lock and unlock", (1,)),
+    ("mutex_8", "mutex, 8 coroutines, lock, add, unlock", (1, 2)),
     ("fib", "fib(40), serial", (1,)),
-    ("idle_memory", "parked coroutine, 1M: bytes each", (1,)),
+    ("matrix", "matrix product, 512", (1,)),
+    ("nbody", "n-body, 5M steps", (1,)),
+    ("spectral", "spectral norm, 1000", (1,)),
+    ("idle_memory", "parked coroutine, 1M: memory each", (1,)),
+    ("sleepers", "1M sleepers: memory each", (1,)),
+    ("channel_memory", "unbuffered channel, 1M: memory each", (1,)),
 ]
+
+# Rows whose figure is the peak memory of the process, divided by a million.
+MEMORY = {"idle_memory", "sleepers", "channel_memory"}
 
 
 def main():
@@ -123,7 +145,7 @@ def measure(row, programs, rounds):
         for workers in worker_counts:
             for language in ("echo", "go"):
                 if program := programs.get((language, name)):
-                    value = peak_bytes(program, workers) if name == "idle_memory" else printed(program, workers)
+                    value = peak_bytes(program, workers) if name in MEMORY else printed(program, workers)
                     figures.setdefault((language, workers), []).append(value)
     cells = []
     for workers in (1, 2):
@@ -147,13 +169,13 @@ def printed(program, workers):
     return float(value), unit
 
 
-def peak_bytes(program, workers, coroutines=1_000_000):
-    """Peak resident memory per coroutine."""
+def peak_bytes(program, workers, objects=1_000_000):
+    """Peak resident memory per object."""
     process = subprocess.Popen([program], env=environment(workers), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit(f"{program.name} failed ({status})")
-    return usage.ru_maxrss * 1024 / coroutines, "B"
+    return usage.ru_maxrss * 1024 / objects, "B"
 
 
 def show(figures):
