@@ -210,16 +210,7 @@ impl<'a> Body<'_, 'a> {
     pub fn operand_ty(&self, operand: &Operand) -> Ty {
         match operand {
             Operand::Var(var) => self.var_ty(*var),
-            Operand::Const(constant) => match constant {
-                Const::Int(_, ty)
-                | Const::Float(_, ty)
-                | Const::Zero(ty)
-                | Const::Closure(_, ty) => *ty,
-                Const::Bool(_) => Ty::BOOL,
-                Const::Char(_) => Ty::CHAR,
-                Const::Str(_) => Ty::STRING,
-                Const::Unit => Ty::VOID,
-            },
+            Operand::Const(constant) => constant.ty(),
         }
     }
 

@@ -14,9 +14,11 @@
 
 mod dump;
 mod flow;
+mod verify;
 
 pub use dump::{dump, dump_function};
 pub use flow::VarSet;
+pub use verify::verify;
 
 use echo_abi::symbols::{self, Class};
 use echo_sema::typed::{BinaryOp, CompareOp, Conversion, GlobalId, Program};
@@ -396,6 +398,20 @@ pub enum Use {
     Consume,
     /// The value is changed in place and stays.
     Mutate,
+}
+
+impl Const {
+    pub fn ty(&self) -> Ty {
+        match self {
+            Const::Int(_, ty) | Const::Float(_, ty) | Const::Zero(ty) | Const::Closure(_, ty) => {
+                *ty
+            }
+            Const::Bool(_) => Ty::BOOL,
+            Const::Char(_) => Ty::CHAR,
+            Const::Str(_) => Ty::STRING,
+            Const::Unit => Ty::VOID,
+        }
+    }
 }
 
 impl Operand {
