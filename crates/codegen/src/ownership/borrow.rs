@@ -3,7 +3,7 @@
 //! All candidates are taken for borrowed at first; those that some instruction speaks against are given up, until none is left to give
 //! up. A variable that borrowed from a given-up one has then another owner, so each round looks at all again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use echo_sema::typed::Program;
 use echo_sema::types::TyKind;
@@ -23,8 +23,11 @@ pub fn infer(program: &Program, function: &mut Function) -> Owners {
         if given_up.is_empty() {
             break owners;
         }
-        for var in given_up {
-            roots.remove(&var);
+        // What borrowed from one of them may borrow from it still, when that has a count.
+        for var in &given_up {
+            if !given_up.contains(&roots[var]) {
+                roots.remove(var);
+            }
         }
     };
     mark(function, &roots);
@@ -141,14 +144,14 @@ fn conflicts(
     base: &Owners,
     owners: &Owners,
     roots: &Roots,
-) -> Vec<Var> {
+) -> HashSet<Var> {
     let mut borrowers: HashMap<Var, Vec<Var>> = HashMap::new();
     for &var in roots.keys() {
         if let Some(owner) = owners.of(var) {
             borrowers.entry(owner).or_default().push(var);
         }
     }
-    let mut given_up = Vec::new();
+    let mut given_up = HashSet::new();
     if borrowers.is_empty() {
         return given_up;
     }

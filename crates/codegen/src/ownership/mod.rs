@@ -5,7 +5,7 @@
 //! 2. [`borrow`] finds the variables that need no count of their own, because they hold a part of what another variable keeps;
 //! 3. [`count`] inserts `Dup` and `Drop` by liveness and fills the unwind lists.
 //!
-//! `ir::verify` checks the result by other means, in tests and debug builds.
+//! [`verify`](fn@verify) checks the result by other means, in tests and debug builds.
 //!
 //! # The rule
 //! An *owned* variable holds exactly one count wherever it is live, and none elsewhere. Let `v` be used by an instruction. It is *kept* if it is
@@ -43,18 +43,35 @@ mod liveness;
 mod prepare;
 #[cfg(test)]
 mod tests;
+mod verify;
+
+pub use verify::verify;
 
 use echo_sema::typed::Program;
 
-use crate::ir::{Function, FunctionKind, Module, Var, VarSet};
+use crate::ir::{self, Function, FunctionKind, Module, Var, VarSet};
 use crate::layout;
 
 /// Inserts the counting into all functions.
+///
+/// # Panics
+/// In debug builds, when the module is not well formed or the result is not sound.
 pub fn insert(program: &Program, module: &mut Module) {
+    debug_check(ir::verify(program, module));
     for function in &mut module.functions {
         prepare::prepare(program, function);
         let owners = borrow::infer(program, function);
         count::insert(program, function, &owners);
+    }
+    debug_check(ir::verify(program, module));
+    debug_check(verify(program, module));
+}
+
+fn debug_check(result: Result<(), String>) {
+    if cfg!(debug_assertions)
+        && let Err(fault) = result
+    {
+        panic!("Echo IR is broken: {fault}");
     }
 }
 
