@@ -270,7 +270,11 @@ impl<'l, 'p> Body<'l, 'p> {
         span: Span,
     ) -> Operand {
         let row = symbols::find(symbol).expect("the name of a row of the table");
-        if row.arguments.last().is_some_and(|last| last.0 == "position") {
+        if row
+            .arguments
+            .last()
+            .is_some_and(|last| last.0 == "position")
+        {
             args.push(RtArg::Position);
         }
         let dst = self.result_var(result);

@@ -72,7 +72,9 @@ pub fn is_quiet(expr: &Expr) -> bool {
 
 fn is_quiet_kind(kind: &ExprKind) -> bool {
     match kind {
-        ExprKind::Call(call) => matches!(call.callee, Callee::Builtin(builtin) if is_quiet_builtin(builtin)),
+        ExprKind::Call(call) => {
+            matches!(call.callee, Callee::Builtin(builtin) if is_quiet_builtin(builtin))
+        }
         ExprKind::Spawn(_)
         | ExprKind::AwaitCall(_)
         | ExprKind::Await(_)
@@ -233,7 +235,7 @@ fn walk_call<'a>(call: &'a Call, visit: &mut dyn FnMut(Node<'a>)) {
 fn walk_match<'a>(matching: &'a Match, visit: &mut dyn FnMut(Node<'a>)) {
     walk_expr(&matching.value, visit);
     for arm in &matching.arms {
-        for guard in &arm.guard {
+        if let Some(guard) = &arm.guard {
             walk_expr(guard, visit);
         }
         walk_expr(&arm.body, visit);

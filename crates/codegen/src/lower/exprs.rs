@@ -1,12 +1,12 @@
 //! Expressions: one exhaustive match whose arms delegate.
 
-use echo_sema::typed::{Block, Expr, ExprKind, FuncId, StructId};
-use echo_sema::types::Ty;
+use echo_sema::typed::{Block, Expr, ExprKind, FuncId};
+use echo_sema::types::{StructId, Ty};
 use echo_syntax::span::Span;
 
 use super::body::{Body, int, value_of, whole};
 use super::wrappers::Wrapper;
-use crate::ir::{Const, Header, Op, Operand, RtArg, Terminator, Var};
+use crate::ir::{BlockId, Const, Header, Op, Operand, RtArg, Terminator, Var};
 
 impl<'p> Body<'_, 'p> {
     /// Evaluates the expression. A local is its own operand: see [`Body::stable`].
@@ -89,7 +89,7 @@ impl<'p> Body<'_, 'p> {
             ExprKind::If(condition, then, otherwise) => {
                 self.if_else(condition, then, otherwise.as_ref(), ty, span)
             }
-            ExprKind::Match(matching) => self.matching(matching, ty, span),
+            ExprKind::Match(matching) => self.matching(matching, ty),
             ExprKind::Block(block) => self.block(block),
             ExprKind::Diverge(stmt) => {
                 self.stmt(stmt);
@@ -111,9 +111,7 @@ impl<'p> Body<'_, 'p> {
     }
 
     fn function_value(&mut self, function: FuncId, ty: Ty, span: Span) -> Operand {
-        let closure = self
-            .lowering
-            .wrapper(Wrapper::Closure(function, ty), span);
+        let closure = self.lowering.wrapper(Wrapper::Closure(function, ty), span);
         Operand::Const(Const::Closure(closure, ty))
     }
 
@@ -155,12 +153,7 @@ impl<'p> Body<'_, 'p> {
     }
 
     /// Goes to one of the blocks; only as much is evaluated as is needed.
-    pub fn condition(
-        &mut self,
-        condition: &'p Expr,
-        then: crate::ir::BlockId,
-        otherwise: crate::ir::BlockId,
-    ) {
+    pub fn condition(&mut self, condition: &'p Expr, then: BlockId, otherwise: BlockId) {
         match &condition.kind {
             ExprKind::Not(value) => self.condition(value, otherwise, then),
             ExprKind::And(left, right) => {
@@ -245,13 +238,7 @@ impl<'p> Body<'_, 'p> {
         Operand::Var(dst)
     }
 
-    fn array_repeat(
-        &mut self,
-        value: &'p Expr,
-        count: &'p Expr,
-        ty: Ty,
-        span: Span,
-    ) -> Operand {
+    fn array_repeat(&mut self, value: &'p Expr, count: &'p Expr, ty: Ty, span: Span) -> Operand {
         let [value, count] = self.operands([value, count]);
         let value = self.in_var(value, span);
         let args = vec![

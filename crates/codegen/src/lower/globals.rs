@@ -60,7 +60,8 @@ impl<'p> Body<'_, 'p> {
             return;
         };
         let dst = self.builder.temp(Ty::BOOL);
-        self.builder.emit(Op::GlobalLoad { dst, global: flag }, span);
+        self.builder
+            .emit(Op::GlobalLoad { dst, global: flag }, span);
         let [there, missing] = [(); 2].map(|()| self.builder.block());
         self.builder.branch(Operand::Var(dst), there, missing);
         self.builder.start(missing);

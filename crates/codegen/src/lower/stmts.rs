@@ -1,12 +1,15 @@
 //! Statements, but for loops and select.
 
-use echo_sema::typed::{BinaryOp, Expr, ExprKind, LocalId, Place, Root, Step, Stmt, StmtKind};
-use echo_sema::types::Ty;
+use echo_sema::typed::{
+    BinaryOp, Call, Expr, ExprKind, LocalId, Place, Root, Step, Stmt, StmtKind,
+};
+use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
-use super::body::{Body, whole};
-use super::effects::root_local;
+use super::body::{Body, Loop};
+use super::effects::{changes, root_local};
 use crate::ir::{self, Op, Operand, RtArg};
+use crate::layout;
 
 impl<'p> Body<'_, 'p> {
     pub fn stmt(&mut self, stmt: &'p Stmt) {
@@ -58,7 +61,7 @@ impl<'p> Body<'_, 'p> {
         }
     }
 
-    fn innermost(&self) -> &super::body::Loop {
+    fn innermost(&self) -> &Loop {
         self.loops
             .last()
             .expect("the checker admits `break` and `continue` in loops only")
@@ -152,17 +155,21 @@ impl<'p> Body<'_, 'p> {
     fn update(&mut self, place: &'p Place, op: BinaryOp, value: &'p Expr) {
         let span = place.span.after();
         let target = self.target(place, &[value]);
-        let is_local = target.place.path.is_empty()
-            && root_local(place).is_some()
-            && self.builder.ty(target.place.root) == place.ty;
-        let value = self.expr(value);
-        self.open(&target, span);
-        if is_local {
-            let var = target.place.root;
-            let result = self.updated(Operand::Var(var), op, value, place.ty, span);
-            self.set(var, result, span);
+        if let Some(local) = root_local(place)
+            && place.path.is_empty()
+            && self.builder.ty(target.place.root) == place.ty
+        {
+            let mut old = Operand::Var(target.place.root);
+            if changes(value, local) {
+                old = Operand::Var(self.copied(old, span));
+            }
+            let value = self.expr(value);
+            let result = self.updated(old, op, value, place.ty, span);
+            self.set(target.place.root, result, span);
             return;
         }
+        let value = self.expr(value);
+        self.open(&target, span);
         let old = self.load(target.place.clone(), place.span);
         let value = self.updated(Operand::Var(old), op, value, place.ty, span);
         let store = Op::Store {
@@ -191,12 +198,12 @@ impl<'p> Body<'_, 'p> {
     /// The type of what the path leads to.
     fn place_ty(&self, place: &ir::Place) -> Ty {
         let mut ty = match *self.kind(self.builder.ty(place.root)) {
-            echo_sema::types::TyKind::Ref(target) => target,
+            TyKind::Ref(target) => target,
             _ => self.builder.ty(place.root),
         };
         for step in &place.path {
             ty = match step {
-                ir::Step::Field(field) => crate::layout::parts(self.program(), ty)[*field],
+                ir::Step::Field(field) => layout::parts(self.program(), ty)[*field],
                 ir::Step::Index { .. } => self.inner(ty),
                 ir::Step::Key(_) => self.map_parts(ty).1,
                 ir::Step::Payload(_) => unreachable!("payloads are not assigned"),
@@ -207,7 +214,7 @@ impl<'p> Body<'_, 'p> {
 
     // ------------------------------------------------------------ defer
 
-    fn defer(&mut self, call: &'p echo_sema::typed::Call) {
+    fn defer(&mut self, call: &'p Call) {
         let (entry, args) = self.crossing_call(call, Ty::VOID);
         self.builder.emit(Op::Defer { entry, args }, call.span);
     }
@@ -221,9 +228,4 @@ fn already_checked(mut place: ir::Place) -> ir::Place {
         }
     }
     place
-}
-
-/// The variable of a local as a place, where `T` may be behind a reference.
-pub fn reference_place(var: ir::Var, target: Ty) -> ir::Place {
-    whole(var, target)
 }
