@@ -84,7 +84,10 @@ api! {
 
     LLVMGetModuleContext(Handle) -> Handle;
     LLVMGetNamedFunction(Handle, *const c_char) -> Handle;
-    LLVMGlobalGetValueType(Handle) -> Handle;
+    LLVMAddFunction(Handle, *const c_char, Handle) -> Handle;
+    LLVMFunctionType(Handle, *const Handle, c_uint, c_int) -> Handle;
+    LLVMVoidTypeInContext(Handle) -> Handle;
+    LLVMPointerTypeInContext(Handle, c_uint) -> Handle;
     LLVMGetFirstFunction(Handle) -> Handle;
     LLVMGetNextFunction(Handle) -> Handle;
     LLVMGetFirstBasicBlock(Handle) -> Handle;

@@ -90,6 +90,8 @@ pub struct Llvm {
 }
 
 const TRIPLE: &CStr = c"x86_64-unknown-linux-gnu";
+/// What a `resume` is replaced by, `echo_abi::symbols::UNWIND_RESUME`.
+const UNWIND_RESUME: &CStr = c"echo_unwind_resume";
 
 impl Llvm {
     /// Finds and opens libLLVM.
@@ -247,12 +249,19 @@ impl Llvm {
         let api = &self.api;
         // SAFETY: walks the module's own lists; the instruction is erased after its successor block has been read.
         unsafe {
-            let stub = (api.LLVMGetNamedFunction)(module, c"echo_unwind_resume".as_ptr());
-            if stub.is_null() {
-                return;
-            }
-            let ty = (api.LLVMGlobalGetValueType)(stub);
-            let builder = (api.LLVMCreateBuilderInContext)((api.LLVMGetModuleContext)(module));
+            let context = (api.LLVMGetModuleContext)(module);
+            let void = (api.LLVMVoidTypeInContext)(context);
+            let pointer = (api.LLVMPointerTypeInContext)(context, 0);
+            let ty = (api.LLVMFunctionType)(void, &pointer, 1, 0);
+            let name = UNWIND_RESUME.as_ptr();
+            // The passes remove a declaration that nothing refers to yet.
+            let declared = (api.LLVMGetNamedFunction)(module, name);
+            let stub = if declared.is_null() {
+                (api.LLVMAddFunction)(module, name, ty)
+            } else {
+                declared
+            };
+            let builder = (api.LLVMCreateBuilderInContext)(context);
             let mut function = (api.LLVMGetFirstFunction)(module);
             while !function.is_null() {
                 let mut block = (api.LLVMGetFirstBasicBlock)(function);
