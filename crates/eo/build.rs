@@ -60,7 +60,7 @@ fn build_library(root: &Path) -> PathBuf {
             PROFILE,
             "--target",
             &target,
-            "--frozen",
+            "--locked",
             "--quiet",
         ])
         .arg("--target-dir")

@@ -189,7 +189,6 @@ fn annotation<'a>(mark: &Mark<'a>, text: &str, frame_start: usize) -> Annotation
     let clamp = |offset: u32| text.floor_char_boundary((offset as usize).min(text.len()));
     let (start, end) = (clamp(mark.span.start), clamp(mark.span.end));
     mark.kind
-        .clone()
         .span(start - frame_start..end.max(start) - frame_start)
         .label(mark.label)
 }

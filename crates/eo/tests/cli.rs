@@ -72,6 +72,17 @@ fn wrong_usage_is_code_2() {
 }
 
 #[test]
+fn wrong_environment() {
+    let eo = Eo::new().file("hello.eo", "print 1\n");
+    let eo = eo.variable("ECHO_WORKERS", Some("many"));
+    eo.run(&["run", "hello.eo"]).gives(
+        1,
+        "",
+        "error: ECHO_WORKERS: `many` is no number of workers (1 to 1024)\n",
+    );
+}
+
+#[test]
 fn missing_file() {
     for command in ["run", "build", "check"] {
         Eo::new().run(&[command, "nope.eo"]).gives(
@@ -114,7 +125,7 @@ fn directory() {
 fn unreadable_file() {
     let eo = Eo::new().file("secret.eo", "");
     let path = eo.path("secret.eo");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0)).expect("permissions are set");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("permissions are set");
     if fs::read(&path).is_ok() {
         return; // root reads everything
     }
