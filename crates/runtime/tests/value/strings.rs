@@ -211,7 +211,7 @@ fn parse_int(content: &str) -> Result<i64, String> {
     // SAFETY: the places have room for their values.
     match unsafe { echo_string_parse_int(content.block(), out.at(), error.at()) } {
         true => {
-            std::mem::forget(error);
+            error.moved();
             Ok(out.block() as usize as i64)
         }
         false => Err(error.text()),
@@ -224,7 +224,7 @@ fn parse_float(content: &str) -> Result<f64, String> {
     // SAFETY: the places have room for their values.
     match unsafe { echo_string_parse_float(content.block(), out.at(), error.at()) } {
         true => {
-            std::mem::forget(error);
+            error.moved();
             Ok(f64::from_bits(out.block() as usize as u64))
         }
         false => Err(error.text()),

@@ -6,10 +6,12 @@ use echo_runtime::panic::Exception;
 use echo_runtime::value::{
     self, compare, drop_string, echo_array_push, echo_compare, echo_drop, echo_dup, echo_equal,
     echo_format, echo_map_get, echo_map_insert, echo_map_remove, echo_share, live_blocks,
+    type_name,
 };
 use std::cmp::Ordering;
+use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub type Desc = &'static TypeDesc;
 
@@ -78,8 +80,22 @@ fn zero_of(kind: Kind, layout: &Layout, fields: &[FieldDesc]) -> Vec<u64> {
     zero
 }
 
+/// All types made, so that nobody takes them for leaks.
+static TYPES: Mutex<Vec<Made>> = Mutex::new(Vec::new());
+
+struct Made(Desc);
+
+// SAFETY: types do not change.
+unsafe impl Send for Made {}
+
+fn types() -> MutexGuard<'static, Vec<Made>> {
+    TYPES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn leak(desc: TypeDesc) -> Desc {
-    Box::leak(Box::new(desc))
+    let desc = Box::leak(Box::new(desc));
+    types().push(Made(desc));
+    desc
 }
 
 fn row(name: &str, desc: *const TypeDesc, offset: usize) -> FieldDesc {
@@ -92,16 +108,14 @@ fn row(name: &str, desc: *const TypeDesc, offset: usize) -> FieldDesc {
     }
 }
 
+/// A type without parts, made once.
 pub fn scalar(kind: Kind, size: usize, name: &str) -> Desc {
-    leak(make(
-        kind,
-        name,
-        Layout {
-            size,
-            align: size.max(1),
-        },
-        vec![],
-    ))
+    let is_same = |desc: Desc| desc.kind == kind && type_name(desc) == name;
+    if let Some(Made(desc)) = types().iter().find(|made| is_same(made.0)) {
+        return desc;
+    }
+    let align = size.max(1);
+    leak(make(kind, name, Layout { size, align }, vec![]))
 }
 
 pub fn int() -> Desc {
@@ -188,7 +202,7 @@ pub fn option_of(payload: Desc) -> Desc {
 
 /// `type Nest = Option[[Nest]]`: the array's type too.
 pub fn nest() -> (Desc, Desc) {
-    let place = Box::leak(Box::new(std::mem::MaybeUninit::<TypeDesc>::uninit()));
+    let place = Box::leak(Box::new(MaybeUninit::<TypeDesc>::uninit()));
     let array = leak(array_desc(place.as_ptr()));
     let option: Desc = place.write(make(
         Kind::Enum,
