@@ -207,7 +207,7 @@ pub enum Intrinsic {
 
 #[derive(Debug)]
 pub enum Op {
-    /// `dst = operand`; consumes it.
+    /// `dst = operand`; consumes it. Of the same type, but a `Promise[T]` may become a `Future[T]`: they are one kind of block.
     Set {
         dst: Var,
         value: Operand,

@@ -296,7 +296,7 @@ impl Checker<'_> {
 
     fn op(&self, op: &Op) -> Check {
         match op {
-            Op::Set { dst, value } => self.has("the value", value, self.ty(*dst)),
+            Op::Set { dst, value } => self.set(*dst, value),
             Op::Load { dst, place, .. } => {
                 self.place(place)?;
                 self.agree("the place", place.ty, self.ty(*dst))
@@ -393,6 +393,17 @@ impl Checker<'_> {
             | Op::Poll
             | Op::Dup(_)
             | Op::Drop(_) => Ok(()),
+        }
+    }
+
+    /// A promise is the block of its future.
+    fn set(&self, dst: Var, value: &Operand) -> Check {
+        let kind = |ty| self.program.types.kind(ty);
+        match (kind(self.ty(dst)), kind(self.operand_ty(value))) {
+            (TyKind::Future(found), TyKind::Promise(expected)) => {
+                self.agree("the value's result", *found, *expected)
+            }
+            _ => self.has("the value", value, self.ty(dst)),
         }
     }
 

@@ -40,7 +40,7 @@ impl<'p> Body<'_, 'p> {
                 let [a, b] = self.operands([left, right]);
                 self.concat(a, b, left.span.after())
             }
-            ExprKind::ToString(value) => self.to_text(value, span),
+            ExprKind::ToString(value) => self.formatted(value, span),
             ExprKind::Convert(conversion, value) => self.convert(*conversion, value, ty, span),
 
             ExprKind::Struct(id, fields) => self.struct_value(*id, fields, ty, span),

@@ -92,7 +92,7 @@ impl<'p> Body<'_, 'p> {
         self.runtime("echo_string_concat", args, Ty::STRING, span)
     }
 
-    pub fn to_text(&mut self, value: &'p Expr, span: Span) -> Operand {
+    pub fn formatted(&mut self, value: &'p Expr, span: Span) -> Operand {
         let operand = self.expr(value);
         self.text_of(operand, span)
     }
