@@ -94,9 +94,9 @@ impl Body<'_, '_> {
         let array = self.arg_var(given, 0);
         let list = self.copied(Operand::Const(Const::Zero(given.result)), span);
         let element = self.builder.temp(self.inner(self.builder.ty(array)));
-        let each = self.each_element(array, element, span);
-        turn(self, element, list);
-        self.end_each(&each, span);
+        self.each_element(array, element, false, span, |this| {
+            turn(this, element, list)
+        });
         Operand::Var(list)
     }
 

@@ -4,7 +4,7 @@
 //! from vectorising it.
 
 use echo_sema::typed::{BinaryOp, Block, CompareOp, Conversion, Expr, LocalId};
-use echo_sema::types::{IntKind, Ty, TyKind};
+use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::body::{Body, Loop, int, whole};
@@ -50,7 +50,7 @@ impl<'p> Body<'_, 'p> {
         self.builder.start(end);
     }
 
-    // ------------------------------------------------------------ ranges
+    // ------------------------------------------------------------ counting
 
     pub fn for_range(
         &mut self,
@@ -60,45 +60,51 @@ impl<'p> Body<'_, 'p> {
         body: &'p Block,
         span: Span,
     ) {
-        let ty = start.ty;
-        let [start, end] = self.operands([start, end]);
-        let counter = self.copied(start, span);
+        let [first, end] = self.operands([start, end]);
+        let count = Count {
+            counter: self.copied(first, span),
+            gives: Gives::Counter(self.local(local)),
+            ty: start.ty,
+            span,
+        };
         // What the body does to a variable must not change where the loop ends.
         let end = match end {
             Operand::Var(_) => Operand::Var(self.copied(end, span)),
             constant => constant,
         };
-        let local = self.local(local);
-        let count = Count {
-            counter,
-            local,
-            ty,
-            span,
-        };
-        match (self.kind(ty), is_call_free(body)) {
-            (TyKind::Int(kind), true) if kind.bits() >= 32 => {
-                self.in_strips(&count, &end, *kind, body);
-            }
-            (_, free) => self.counted(&count, &end, body, !free),
-        }
+        self.count_up(&count, &end, is_call_free(body), |this| {
+            this.block(body);
+        });
     }
 
-    /// From the counter up to `end`; where another turn begins.
-    fn counted(&mut self, count: &Count, end: &Operand, body: &'p Block, poll: bool) {
+    /// Turns with the counter below `end`. `in_strips`: without a poll in each.
+    fn count_up(
+        &mut self,
+        count: &Count,
+        end: &Operand,
+        in_strips: bool,
+        turn: impl FnOnce(&mut Self),
+    ) {
         let after = self.builder.block();
-        self.counted_until(count, end, body, poll, after, after);
+        let short = matches!(self.kind(count.ty), TyKind::Int(kind) if kind.bits() < 32);
+        if in_strips && !short {
+            self.strips(count, end, after, turn);
+        } else {
+            // So few turns need no poll at all when each is short.
+            let poll = !in_strips;
+            self.turns(count, end, [after, after], poll, turn);
+        }
         self.builder.start(after);
     }
 
-    /// Goes on at `done` when the counter has reached `stop`, at `broken` after a `break`.
-    fn counted_until(
+    /// Turns until the counter has reached `stop`, which leads to `done`; a `break` leads to `broken`.
+    fn turns(
         &mut self,
         count: &Count,
         stop: &Operand,
-        body: &'p Block,
+        [done, broken]: [BlockId; 2],
         poll: bool,
-        done: BlockId,
-        broken: BlockId,
+        turn: impl FnOnce(&mut Self),
     ) {
         let span = count.span;
         let head = self.builder.flow_into();
@@ -106,9 +112,9 @@ impl<'p> Body<'_, 'p> {
         let [inside, next] = [(); 2].map(|()| self.builder.block());
         self.builder.branch(more, inside, done);
         self.builder.start(inside);
-        self.set(count.local, Operand::Var(count.counter), span);
+        self.give_turn(count);
         self.loops.push(Loop { next, end: broken });
-        self.block(body);
+        turn(self);
         self.loops.pop();
         self.builder.jump(next);
         self.builder.start(next);
@@ -119,26 +125,51 @@ impl<'p> Body<'_, 'p> {
         self.builder.jump(head);
     }
 
-    fn in_strips(&mut self, count: &Count, end: &Operand, kind: IntKind, body: &'p Block) {
+    fn give_turn(&mut self, count: &Count) {
+        match count.gives {
+            Gives::Counter(local) => {
+                self.set(local, Operand::Var(count.counter), count.span);
+            }
+            Gives::Element { of, into } => {
+                let index = Step::Index {
+                    index: Operand::Var(count.counter),
+                    checked: false,
+                };
+                let place = ir::Place {
+                    root: of,
+                    path: vec![index],
+                    ty: self.builder.ty(into),
+                };
+                self.load_into(into, place, count.span);
+            }
+        }
+    }
+
+    fn strips(
+        &mut self,
+        count: &Count,
+        end: &Operand,
+        after: BlockId,
+        turn: impl FnOnce(&mut Self),
+    ) {
         let span = count.span;
         let head = self.builder.flow_into();
-        let [strip, polled, after] = [(); 3].map(|()| self.builder.block());
+        let [strip, polled] = [(); 2].map(|()| self.builder.block());
         let more = self.less(Operand::Var(count.counter), end.clone(), count.ty, span);
         self.builder.branch(more, strip, after);
         self.builder.start(strip);
-        let stop = self.end_of_strip(count, end, kind);
-        self.counted_until(count, &stop, body, false, polled, after);
+        let stop = self.end_of_strip(count, end);
+        self.turns(count, &stop, [polled, after], false, turn);
         self.builder.start(polled);
         self.builder.emit(Op::Poll, span);
         self.builder.jump(head);
-        self.builder.start(after);
     }
 
     /// `counter + min(end - counter, STRIP)`; the difference of signed numbers may need the unsigned range.
-    fn end_of_strip(&mut self, count: &Count, end: &Operand, kind: IntKind) -> Operand {
+    fn end_of_strip(&mut self, count: &Count, end: &Operand) -> Operand {
         let (ty, span) = (count.ty, count.span);
-        let unsigned = match kind.bits() {
-            32 => Ty::U32,
+        let unsigned = match self.kind(ty) {
+            TyKind::Int(kind) if kind.bits() == 32 => Ty::U32,
             _ => Ty::U64,
         };
         let counter = Operand::Var(count.counter);
@@ -188,8 +219,10 @@ impl<'p> Body<'_, 'p> {
         let iterated = self.copied(operand, iterable.span);
         match self.kind(ty) {
             TyKind::Array(_) => {
-                let next = self.each_element(iterated, local, span);
-                self.finish_each(body, next, span);
+                let strips = is_call_free(body);
+                self.each_element(iterated, local, strips, span, |this| {
+                    this.block(body);
+                });
             }
             TyKind::String => self.for_characters(iterated, local, body, span),
             TyKind::Chan(_) => self.for_received(iterated, local, body, span),
@@ -197,51 +230,23 @@ impl<'p> Body<'_, 'p> {
         }
     }
 
-    /// The head of a loop over the elements of an array; each is put into `element`.
-    pub fn each_element(&mut self, array: Var, element: Var, span: Span) -> Each {
-        let counter = self.copied(int(0), span);
-        let len = self.len(&Operand::Var(array), span);
-        let head = self.builder.flow_into();
-        let more = self.less(Operand::Var(counter), len, Ty::INT, span);
-        let turn = self.turn();
-        let inside = self.builder.block();
-        self.builder.branch(more, inside, turn.end);
-        self.builder.start(inside);
-        let place = ir::Place {
-            root: array,
-            path: vec![Step::Index {
-                index: Operand::Var(counter),
-                checked: false,
-            }],
-            ty: self.builder.ty(element),
+    /// A turn for each element of an array, which is put into `into`.
+    pub fn each_element(
+        &mut self,
+        of: Var,
+        into: Var,
+        in_strips: bool,
+        span: Span,
+        turn: impl FnOnce(&mut Self),
+    ) {
+        let count = Count {
+            counter: self.copied(int(0), span),
+            gives: Gives::Element { of, into },
+            ty: Ty::INT,
+            span,
         };
-        self.load_into(element, place, span);
-        Each {
-            head,
-            next: turn.next,
-            end: turn.end,
-            counter,
-        }
-    }
-
-    /// The end of such a loop's turn.
-    pub fn end_each(&mut self, each: &Each, span: Span) {
-        self.builder.jump(each.next);
-        self.builder.start(each.next);
-        self.step(each.counter, Ty::INT, span);
-        self.builder.emit(Op::Poll, span);
-        self.builder.jump(each.head);
-        self.builder.start(each.end);
-    }
-
-    fn finish_each(&mut self, body: &'p Block, each: Each, span: Span) {
-        self.loops.push(Loop {
-            next: each.next,
-            end: each.end,
-        });
-        self.block(body);
-        self.loops.pop();
-        self.end_each(&each, span);
+        let len = self.len(&Operand::Var(of), span);
+        self.count_up(&count, &len, in_strips, turn);
     }
 
     fn for_characters(&mut self, text: Var, local: Var, body: &'p Block, span: Span) {
@@ -316,16 +321,15 @@ impl<'p> Body<'_, 'p> {
 /// A counted loop.
 struct Count {
     counter: Var,
-    /// What the body sees of the counter.
-    local: Var,
+    gives: Gives,
     ty: Ty,
     span: Span,
 }
 
-/// A loop over an array, begun.
-pub struct Each {
-    head: BlockId,
-    next: BlockId,
-    end: BlockId,
-    counter: Var,
+/// What the body of a counted loop gets in each turn.
+enum Gives {
+    /// The counter's value.
+    Counter(Var),
+    /// The element with that index.
+    Element { of: Var, into: Var },
 }
