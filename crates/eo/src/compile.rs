@@ -62,14 +62,16 @@ impl Front {
     }
 }
 
-/// The program of a file without errors; what was found is reported.
-fn checked(front: &Front) -> Result<&Program, Failure> {
+/// A program without errors, and its sources; what was found is reported.
+fn checked(path: &Path) -> Result<(SourceMap, Program), Failure> {
+    let front = front(path)?;
     report::diagnostics(&front.sources, &front.diagnostics);
-    front.program.as_ref().ok_or(Failure::Diagnosed)
+    let program = front.program.ok_or(Failure::Diagnosed)?;
+    Ok((front.sources, program))
 }
 
 /// Lowered to Echo IR, with ownership made explicit.
-fn lower<'a>(program: &'a Program, sources: &'a SourceMap) -> Unit<'a> {
+fn lower<'a>(program: &'a mut Program, sources: &'a SourceMap) -> Unit<'a> {
     let mut module = echo_codegen::lower::lower(program);
     echo_codegen::ownership::insert(program, &mut module);
     Unit::from_ir(program, sources, module)
@@ -77,44 +79,51 @@ fn lower<'a>(program: &'a Program, sources: &'a SourceMap) -> Unit<'a> {
 
 /// For `eo run`: machine code for this process, from the cache where it is there.
 pub fn image(path: &Path, level: u8, images: &Images) -> Result<(Llvm, JitImage), Failure> {
-    let front = front(path)?;
-    let program = checked(&front)?;
+    let (sources, mut program) = checked(path)?;
     let llvm = Llvm::load()?;
-    let key = Key::new(&front.sources, &llvm, level);
+    let key = Key::new(&sources, &llvm, level);
     if let Some(image) = images.find(&key) {
         return Ok((llvm, image));
     }
-    let image = lower(program, &front.sources).object_for_jit(&llvm, level)?;
+    let image = lower(&mut program, &sources).object_for_jit(&llvm, level)?;
     images.keep(&key, &image);
     Ok((llvm, image))
 }
 
 /// For `eo build`: the objects to link, and the libLLVM that made them.
 pub fn objects(path: &Path, level: u8) -> Result<(Llvm, [Vec<u8>; 2]), Failure> {
-    let front = front(path)?;
-    let program = checked(&front)?;
-    let llvm = Llvm::load()?;
-    let objects = lower(program, &front.sources).objects_for_link(&llvm, level)?;
-    Ok((llvm, objects))
+    lowered(path, |unit| {
+        let llvm = Llvm::load()?;
+        let objects = unit.objects_for_link(&llvm, level)?;
+        Ok((llvm, objects))
+    })
 }
 
 /// For `eo build --emit`: what the program is at a stage.
 pub fn stage(path: &Path, level: u8, stage: Stage) -> Result<Vec<u8>, Failure> {
-    if stage == Stage::Ast {
-        return tree(path);
-    }
-    let front = front(path)?;
-    let unit = lower(checked(&front)?, &front.sources);
     let output = match stage {
-        Stage::Ast | Stage::Ir => return Ok(unit.ir_text().into_bytes()),
+        Stage::Ast => return tree(path),
+        Stage::Ir => return lowered(path, |unit| Ok(unit.ir_text().into_bytes())),
         Stage::Llvm if level == 0 => {
-            return Ok(unit.llvm_text(Purpose::Executable).into_bytes());
+            return lowered(path, |unit| {
+                Ok(unit.llvm_text(Purpose::Executable).into_bytes())
+            });
         }
         Stage::Llvm => Output::OptimisedIr,
         Stage::Asm => Output::Assembly,
         Stage::Obj => Output::Object,
     };
-    Ok(unit.output(&Llvm::load()?, level, output)?)
+    lowered(path, |unit| {
+        Ok(unit.output(&Llvm::load()?, level, output)?)
+    })
+}
+
+fn lowered<T>(
+    path: &Path,
+    then: impl FnOnce(&Unit<'_>) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let (sources, mut program) = checked(path)?;
+    then(&lower(&mut program, &sources))
 }
 
 /// The syntax tree as text; what the program means does not matter here.
