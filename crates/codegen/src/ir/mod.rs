@@ -161,7 +161,8 @@ pub enum RtArg {
     Move(Var),
     /// Address of the variable's slot; the value is borrowed.
     Borrow(Var),
-    /// Address of the variable's slot; the value is moved out in every case, also when the call fails.
+    /// Address of the variable's slot; the value is moved out in every case, also when the call fails. Nothing uses the variable
+    /// afterwards: the callee may leave anything there.
     MoveOut(Var),
     /// Address of the variable's slot, which the callee fills when it returns normally.
     Out(Var),

@@ -211,6 +211,15 @@ impl<'l, 'p> Body<'l, 'p> {
         var
     }
 
+    /// The operand in a variable that nothing uses afterwards: what takes the value out may leave anything there.
+    pub fn moved(&mut self, operand: Operand, span: Span) -> RtArg {
+        let var = match operand {
+            Operand::Var(var) if !self.builder.is_named(var) => var,
+            _ => self.copied(operand, span),
+        };
+        RtArg::MoveOut(var)
+    }
+
     /// A new variable for a result; none where there is no value.
     pub fn result_var(&mut self, ty: Ty) -> Option<Var> {
         (!self.is_void(ty)).then(|| self.builder.temp(ty))

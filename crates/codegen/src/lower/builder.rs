@@ -38,6 +38,11 @@ impl Builder {
         self.var(ty, None)
     }
 
+    /// Whether it is a variable of the source. The others are for one value that is used once.
+    pub fn is_named(&self, var: Var) -> bool {
+        self.vars[var.0 as usize].name.is_some()
+    }
+
     pub fn ty(&self, var: Var) -> Ty {
         self.vars[var.0 as usize].ty
     }

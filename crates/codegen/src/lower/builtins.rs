@@ -259,6 +259,11 @@ impl<'p> Body<'_, 'p> {
         self.in_var(given.value(index), given.span)
     }
 
+    /// An argument whose value is given away.
+    pub fn arg_moved(&mut self, given: &Given<'_>, index: usize) -> RtArg {
+        self.moved(given.value(index), given.span)
+    }
+
     /// The place that an argument refers to.
     pub fn arg_place(&self, given: &Given<'_>, index: usize) -> ir::Place {
         self.referred(&given.args[index])

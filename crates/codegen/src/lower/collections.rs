@@ -13,9 +13,9 @@ impl Body<'_, '_> {
 
     pub fn array_push(&mut self, given: &Given<'_>) -> Operand {
         let array = self.arg_place(given, 0);
-        let value = self.arg_var(given, 1);
+        let value = self.arg_moved(given, 1);
         let desc = RtArg::Desc(self.inner(array.ty));
-        let args = vec![RtArg::Place(array), desc, RtArg::MoveOut(value)];
+        let args = vec![RtArg::Place(array), desc, value];
         self.runtime("echo_array_push", args, Ty::VOID, given.span)
     }
 
@@ -30,13 +30,13 @@ impl Body<'_, '_> {
 
     pub fn array_insert(&mut self, given: &Given<'_>) -> Operand {
         let array = self.arg_place(given, 0);
-        let value = self.arg_var(given, 2);
+        let value = self.arg_moved(given, 2);
         let desc = RtArg::Desc(self.inner(array.ty));
         let args = vec![
             RtArg::Place(array),
             desc,
             RtArg::Value(given.value(1)),
-            RtArg::MoveOut(value),
+            value,
         ];
         self.runtime("echo_array_insert", args, Ty::VOID, given.span)
     }

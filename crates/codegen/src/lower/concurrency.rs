@@ -51,8 +51,8 @@ impl<'p> Body<'_, 'p> {
     }
 
     pub fn resolve(&mut self, given: &Given<'_>) -> Operand {
-        let value = self.arg_var(given, 1);
-        let args = vec![RtArg::Value(given.value(0)), RtArg::MoveOut(value)];
+        let value = self.arg_moved(given, 1);
+        let args = vec![RtArg::Value(given.value(0)), value];
         self.runtime("echo_promise_resolve", args, Ty::BOOL, given.span)
     }
 
@@ -91,8 +91,8 @@ impl<'p> Body<'_, 'p> {
 
     pub fn send(&mut self, channel: &'p Expr, value: &'p Expr, span: Span) -> Operand {
         let [channel, value] = self.operands([channel, value]);
-        let value = self.in_var(value, span);
-        let args = vec![RtArg::Value(channel), RtArg::MoveOut(value)];
+        let value = self.moved(value, span);
+        let args = vec![RtArg::Value(channel), value];
         self.runtime("echo_chan_send", args, Ty::VOID, span)
     }
 
@@ -116,8 +116,8 @@ impl<'p> Body<'_, 'p> {
 
     pub fn chan_send(&mut self, given: &Given<'_>) -> Operand {
         let span = given.span;
-        let value = self.arg_var(given, 1);
-        let args = vec![RtArg::Value(given.value(0)), RtArg::MoveOut(value)];
+        let value = self.arg_moved(given, 1);
+        let args = vec![RtArg::Value(given.value(0)), value];
         let sent = self.runtime("echo_chan_send_result", args, Ty::BOOL, span);
         let result = self.builder.temp(given.result);
         let [good, bad, end] = [(); 3].map(|()| self.builder.block());
@@ -134,8 +134,8 @@ impl<'p> Body<'_, 'p> {
     }
 
     pub fn chan_try_send(&mut self, given: &Given<'_>) -> Operand {
-        let value = self.arg_var(given, 1);
-        let args = vec![RtArg::Value(given.value(0)), RtArg::MoveOut(value)];
+        let value = self.arg_moved(given, 1);
+        let args = vec![RtArg::Value(given.value(0)), value];
         self.runtime("echo_chan_try_send", args, Ty::BOOL, given.span)
     }
 

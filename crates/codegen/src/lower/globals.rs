@@ -37,9 +37,9 @@ impl<'p> Body<'_, 'p> {
         if self.is_scalar(ty) {
             self.builder.emit(Op::GlobalStore { global, value }, span);
         } else {
-            let value = self.in_var(value, span);
+            let value = self.moved(value, span);
             let address = self.global_address(global, ty, span);
-            let args = vec![address, RtArg::MoveOut(value), RtArg::Desc(ty)];
+            let args = vec![address, value, RtArg::Desc(ty)];
             self.runtime("echo_global_store", args, Ty::VOID, span);
         }
         if let Some(global) = self.prepared().flag_of(global) {

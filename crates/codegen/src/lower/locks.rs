@@ -56,8 +56,8 @@ impl Lock {
 
 impl Body<'_, '_> {
     pub fn new_lock(&mut self, symbol: &'static str, given: &Given<'_>) -> Operand {
-        let value = self.arg_var(given, 0);
-        let args = vec![RtArg::Desc(self.inner(given.result)), RtArg::MoveOut(value)];
+        let value = self.arg_moved(given, 0);
+        let args = vec![RtArg::Desc(self.inner(given.result)), value];
         self.runtime(symbol, args, given.result, given.span)
     }
 
@@ -69,8 +69,8 @@ impl Body<'_, '_> {
     }
 
     pub fn lock_set(&mut self, symbol: &'static str, given: &Given<'_>) -> Operand {
-        let value = self.arg_var(given, 1);
-        let args = vec![RtArg::Value(given.value(0)), RtArg::MoveOut(value)];
+        let value = self.arg_moved(given, 1);
+        let args = vec![RtArg::Value(given.value(0)), value];
         self.runtime(symbol, args, Ty::VOID, given.span)
     }
 

@@ -147,7 +147,7 @@ impl<'p> Body<'_, 'p> {
     /// The map in the place takes an entry.
     pub fn map_insert(&mut self, map: ir::Place, entry: [Operand; 2], span: Span) {
         let desc = RtArg::Desc(map.ty);
-        let [key, value] = entry.map(|operand| RtArg::MoveOut(self.in_var(operand, span)));
+        let [key, value] = entry.map(|operand| self.moved(operand, span));
         let args = vec![RtArg::Place(map), desc, key, value];
         self.runtime("echo_map_insert", args, Ty::VOID, span);
     }
