@@ -7,3 +7,5 @@ pub mod layout;
 pub mod llvm;
 pub mod lower;
 pub mod ownership;
+#[cfg(test)]
+mod testing;

@@ -13,6 +13,8 @@ mod ops;
 mod place;
 mod program;
 mod runtime;
+#[cfg(test)]
+mod tests;
 mod text;
 mod types;
 

@@ -105,11 +105,13 @@ fn note(program: &Program, function: &Function, facts: &mut [Facts], op: &Op, li
                 facts[dst.0 as usize].root = Some(place.root);
             }
         }
-        // The last use of a variable moves instead.
+        // The last use of a variable moves instead. A promise that becomes a future does not stay what it is.
         Op::Set {
             dst,
             value: Operand::Var(root),
-        } if is_callers(function, *root) || live.contains(*root) => {
+        } if (is_callers(function, *root) || live.contains(*root))
+            && function.vars[dst.0 as usize].ty == function.vars[root.0 as usize].ty =>
+        {
             facts[dst.0 as usize].root = Some(*root);
             facts[dst.0 as usize].whole = true;
         }
