@@ -459,14 +459,15 @@ pub unsafe extern "C" fn echo_array_join(
     // SAFETY: see above.
     unsafe {
         let separator = text(separator);
-        let mut formatter = Formatter::new();
-        for (index, part) in Parts::elements(array, desc(element)).enumerate() {
-            if index > 0 {
-                formatter.text(separator);
+        Formatter::with_scratch(|scratch| {
+            for (index, part) in Parts::elements(array, desc(element)).enumerate() {
+                if index > 0 {
+                    scratch.text(separator);
+                }
+                scratch.value(part.address, part.desc);
             }
-            formatter.value(part.address, part.desc);
-        }
-        string(formatter.as_str())
+            string(scratch.as_str())
+        })
     }
 }
 

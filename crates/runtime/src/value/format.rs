@@ -12,11 +12,19 @@ use super::walk::{
     Desc, Parts, Shape, block_of, desc, field, field_name, shape, tag_of, type_name,
 };
 use echo_abi::layout::Kind;
+use std::cell::RefCell;
 
 /// Collects text.
 #[derive(Default)]
 pub struct Formatter {
     out: String,
+}
+
+/// A thread keeps a scratch text of at most this size.
+const SCRATCH_BYTES: usize = 64 << 10;
+
+thread_local! {
+    static SCRATCH: RefCell<Formatter> = RefCell::new(Formatter::new());
 }
 
 /// How the parts of a value are set apart.
@@ -44,17 +52,20 @@ impl Formatter {
         Formatter::default()
     }
 
+    /// Calls `write` with this thread's own formatter, empty, so that short texts need no allocation. Does not nest.
+    pub fn with_scratch<T>(write: impl FnOnce(&mut Formatter) -> T) -> T {
+        SCRATCH.with_borrow_mut(|scratch| {
+            scratch.out.clear();
+            let result = write(scratch);
+            if scratch.out.capacity() > SCRATCH_BYTES {
+                *scratch = Formatter::new();
+            }
+            result
+        })
+    }
+
     pub fn as_str(&self) -> &str {
         &self.out
-    }
-
-    pub fn clear(&mut self) {
-        self.out.clear();
-    }
-
-    /// Bytes there is room for.
-    pub fn capacity(&self) -> usize {
-        self.out.capacity()
     }
 
     /// Appends text as it is.
@@ -233,8 +244,9 @@ pub unsafe extern "C" fn echo_format(value: *mut u8, of: *mut u8) -> *mut u8 {
             super::block::retain(block_of(value));
             return block_of(value);
         }
-        let mut formatter = Formatter::new();
-        formatter.value(value, desc);
-        string(formatter.as_str())
+        Formatter::with_scratch(|scratch| {
+            scratch.value(value, desc);
+            string(scratch.as_str())
+        })
     }
 }

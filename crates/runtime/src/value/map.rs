@@ -10,8 +10,8 @@
 //! * `used` entries have been written, `len` of them are live; a removed one stays behind with the hash 0 until the entries are next packed
 //!   or moved. The last of the used entries is live, and so is number `first`, unless the map is empty: taking entries from either end leaves no gaps to
 //!   step over.
-//! * While `used` is small ([`SCAN_LIMIT`]) the index is empty and entries are found by looking at all hashes; above, it has the number of every
-//!   live entry.
+//! * While `used` is small ([`SCAN_LIMIT`]) entries are found by looking at all hashes, and the index means nothing; it is made when `used` grows
+//!   beyond, and then has the number of every live entry.
 //! * A block is changed only after [`unique`] has made the variable its one owner.
 
 use super::array;
@@ -392,8 +392,7 @@ impl View {
         // SAFETY: the entry is live, and the map its caller's to change.
         unsafe {
             let map = self.map;
-            let was_indexed = (*map).used > SCAN_LIMIT;
-            if was_indexed {
+            if (*map).used > SCAN_LIMIT {
                 let slot = (*map)
                     .index
                     .find_entry(self.hash_at(number), |&other| other as usize == number);
@@ -409,9 +408,6 @@ impl View {
             }
             if (*map).len == 0 {
                 ((*map).first, (*map).used) = (0, 0);
-            }
-            if was_indexed && (*map).used <= SCAN_LIMIT {
-                (*map).index.clear();
             }
         }
     }

@@ -16,14 +16,11 @@ use super::format::Formatter;
 use super::string::text;
 use super::walk::desc;
 use crate::lock::SpinMutex;
-use std::cell::RefCell;
 use std::io::{Error, IsTerminal};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Text waiting to be written, at most about so much when nobody watches.
 const BUFFER_BYTES: usize = 64 << 10;
-/// A thread keeps a scratch buffer of at most this size.
-const SCRATCH_BYTES: usize = 64 << 10;
 
 static PENDING: SpinMutex<Vec<u8>> = SpinMutex::new(Vec::new());
 static OUTPUT: Mutex<Output> = Mutex::new(Output {
@@ -36,10 +33,6 @@ struct Output {
     spare: Vec<u8>,
     /// Nothing can be written any more.
     is_closed: bool,
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Formatter> = RefCell::new(Formatter::new());
 }
 
 /// Prints a text as one piece.
@@ -165,25 +158,14 @@ fn end_by_sigpipe() -> ! {
     }
 }
 
-/// Calls `write` with an empty formatter, and prints what it has written.
-fn print_with(write: impl FnOnce(&mut Formatter)) {
-    SCRATCH.with_borrow_mut(|scratch| {
-        write(scratch);
-        print(scratch.as_str());
-        scratch.clear();
-        if scratch.capacity() > SCRATCH_BYTES {
-            *scratch = Formatter::new();
-        }
-    });
-}
-
 // ---------------------------------------------------------------- rows of the symbol table
 
 pub unsafe extern "C" fn echo_print(value: *mut u8, of: *mut u8) {
-    print_with(|scratch| {
+    Formatter::with_scratch(|scratch| {
         // SAFETY: the contract of the table.
         unsafe { scratch.value(value, desc(of)) };
         scratch.text("\n");
+        print(scratch.as_str());
     });
 }
 
@@ -193,5 +175,8 @@ pub unsafe extern "C" fn echo_print_string(block: *mut u8) {
 }
 
 pub unsafe extern "C" fn echo_print_int(number: i64) {
-    print_with(|scratch| scratch.integer(number));
+    Formatter::with_scratch(|scratch| {
+        scratch.integer(number);
+        print(scratch.as_str());
+    });
 }
