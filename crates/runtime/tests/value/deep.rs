@@ -1,6 +1,8 @@
 //! Values nested a million deep: no walk may use the native stack for them.
 
 use crate::support::*;
+use echo_abi::layout::Kind;
+use echo_runtime::exports;
 use std::cmp::Ordering;
 
 const DEPTH: usize = 1_000_000;
@@ -82,6 +84,31 @@ fn maps_inside_maps() {
             assert_eq!(value.hash(), copy.hash());
             value.share();
             assert!(value.text().ends_with(&"}".repeat(2001)));
+        })
+    });
+}
+
+/// Channels in channels: destroying one drops what is in its buffer, from inside another drop.
+#[test]
+fn channels_inside_channels() {
+    checked(|| {
+        on_small_stack(|| {
+            let of = scalar(Kind::Chan, 8, "chan");
+            let mut chain: Option<Value> = None;
+            for _ in 0..200_000 {
+                // SAFETY: the type is a constant; what is sent is moved.
+                let outer = unsafe {
+                    let outer = Value::of(of, word(exports::echo_chan_new(pointer(of), 1, 0)));
+                    if let Some(inner) = chain {
+                        let inner = inner.moved();
+                        let sent = inner.as_ptr().cast_mut().cast();
+                        assert!(exports::echo_chan_try_send(outer.block(), sent));
+                    }
+                    outer
+                };
+                chain = Some(outer);
+            }
+            drop(chain);
         })
     });
 }

@@ -135,6 +135,10 @@ fn maps_inside_keys() {
         assert_eq!(make(&["a", "b"]).hash(), make(&["b", "a"]).hash());
         assert_ne!(make(&["a", "b"]).hash(), make(&["a", "c"]).hash());
         assert_ne!(make(&[]).hash(), make(&["a"]).hash());
+        let before = struct_of("B", &[("n", int()), ("m", of), ("k", int())]);
+        let hash = |n, k| fields(before, vec![num(n), empty_of(of), num(k)]).hash();
+        assert_ne!(hash(1, 0), hash(2, 0), "what stands before a map counts");
+        assert_ne!(hash(0, 1), hash(0, 2), "what stands behind a map counts");
     });
 }
 

@@ -28,6 +28,11 @@ fn child() {
         "forever" => loop {
             print_text("again and again\n");
         },
+        "mixed" => {
+            print_text("first\n");
+            print_text(&"x".repeat(200_000));
+            print_text("\nlast\n");
+        }
         "large" => print_text(&"x".repeat(3_000_000)),
         "mute" => {
             print_text("kept\n");
@@ -171,6 +176,16 @@ fn exit_writes_what_is_pending() {
 #[test]
 fn a_text_larger_than_the_buffer() {
     assert_eq!(run("large").len(), 3_000_000);
+}
+
+#[test]
+fn small_and_large_texts_keep_their_order() {
+    let output = run("mixed");
+    let lines: Vec<_> = output
+        .lines()
+        .map(|line| &line[..line.len().min(5)])
+        .collect();
+    assert_eq!(lines, ["first", "xxxxx", "last"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Values that cross threads.
 
 use crate::support::*;
+use echo_abi::layout::Kind;
+use echo_runtime::exports;
 use std::thread;
 
 #[test]
@@ -95,4 +97,34 @@ fn the_last_owner_of_a_shared_block_changes_it_in_place() {
         assert_ne!(value.block(), block);
         assert_eq!((other.text(), other.count()), ("[1, 2, 3]".into(), -1));
     });
+}
+
+#[test]
+fn handles_inside_values_are_counted_like_blocks() {
+    checked(|| {
+        let of = scalar(Kind::Atomic, 8, "Atomic");
+        // SAFETY: the handle is new.
+        let atomic = Value::of(of, unsafe { exports::echo_atomic_new(0) });
+        let pair = tuple_of("(Atomic, string)", &[of, string()]);
+        let row = || fields(pair, vec![atomic.clone(), text("a")]);
+        let rows = array(array_of(pair), vec![row(), row()]);
+        assert_eq!(rows.text(), "[(Atomic, a), (Atomic, a)]");
+        assert_eq!(atomic.count(), -3);
+        rows.share();
+        let other = rows.clone();
+        let thread = thread::spawn(move || {
+            let rows = other;
+            push(&rows, rows_first(&rows));
+            rows.count()
+        });
+        assert_eq!(thread.join().unwrap(), 1);
+        drop(rows);
+        assert_eq!(atomic.count(), -1);
+    });
+}
+
+/// A copy of the first element.
+fn rows_first(rows: &Value) -> Value {
+    // SAFETY: the array is not empty; elements follow its header.
+    unsafe { copy_of(&*inner(rows).cast(), rows.block().add(24)) }
 }
