@@ -281,6 +281,14 @@ impl Signature {
         }
     }
 
+    /// Takes note of the type the call is expected to have, where no argument determines it yet. What does not fit is left to the caller.
+    pub fn bind_result(&mut self, types: &mut Types, expected: Ty) {
+        let mut bound = self.bound;
+        if self.result(types).is_none() && self.row.result.unify(types, &mut bound, expected) {
+            self.bound = bound;
+        }
+    }
+
     /// The result type, `None` while a variable in it is unbound (`promise()` without a type argument).
     pub fn result(&self, types: &mut Types) -> Option<Ty> {
         self.row.result.instantiate(types, &self.bound)

@@ -1,0 +1,62 @@
+//! Every program of the repository checks without an error, and without a warning that is not meant.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use echo_sema::check;
+use echo_syntax::{SourceMap, parse};
+
+/// What is meant: the program, the line, the code.
+const MEANT: &[(&str, u32, &str)] = &[];
+
+#[test]
+fn every_program_checks() {
+    let mut found = Vec::new();
+    let mut count = 0;
+    for path in programs() {
+        count += 1;
+        let mut sources = SourceMap::new();
+        let text = fs::read_to_string(&path).expect("the program is readable");
+        let name = path.file_stem().expect("a program has a name").to_string_lossy().into_owned();
+        let file = sources.add(name.clone(), text);
+        let parsed = parse(file, sources.file(file).text());
+        for diagnostic in &parsed.diagnostics {
+            let at = sources.line_column(diagnostic.span);
+            found.push(format!("{name}:{at} {} {}", diagnostic.code, diagnostic.message));
+        }
+        let checked = check(&mut sources, &parsed.file);
+        let is_meant = |line: u32, code: &str| MEANT.contains(&(name.as_str(), line, code));
+        for diagnostic in &checked.diagnostics {
+            let at = sources.line_column(diagnostic.span);
+            if !is_meant(at.line, diagnostic.code) {
+                let file = sources.file(diagnostic.span.file).name();
+                found.push(format!("{file}:{at} {} {}", diagnostic.code, diagnostic.message));
+            }
+        }
+        let has_error = checked.diagnostics.iter().any(|found| found.is_error());
+        assert_eq!(checked.program.is_some(), !has_error, "{}", path.display());
+    }
+    assert!(count > 50, "only {count} programs found");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+fn programs() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut programs = Vec::new();
+    for folder in ["examples", "tests/run", "bench/echo"] {
+        collect(&root.join(folder), &mut programs);
+    }
+    programs.sort();
+    programs
+}
+
+fn collect(folder: &Path, programs: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the folder is readable") {
+        let path = entry.expect("the entry is readable").path();
+        if path.is_dir() {
+            collect(&path, programs);
+        } else if path.extension().is_some_and(|extension| extension == "eo") {
+            programs.push(path);
+        }
+    }
+}
