@@ -1,9 +1,9 @@
 //! Standard output, watched from outside: the test binary runs itself, and the child acts out a scene.
 
 use crate::support::*;
-use echo_runtime::value::{self, echo_print, echo_print_int, echo_print_string, print};
+use echo_runtime::value::{self, echo_alloc, echo_print, echo_print_int, echo_print_string, print};
 use std::io::{BufRead, BufReader, Read};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -32,6 +32,15 @@ fn child() {
             print_text("first\n");
             print_text(&"x".repeat(200_000));
             print_text("\nlast\n");
+        }
+        "terminal" => {
+            print_text("prompt> ");
+            std::thread::sleep(Duration::from_secs(20));
+        }
+        "out of memory" => {
+            print_text("kept\n");
+            // SAFETY: any size may be asked for.
+            unsafe { echo_alloc(i64::MAX / 2) };
         }
         "large" => print_text(&"x".repeat(3_000_000)),
         "mute" => {
@@ -186,6 +195,57 @@ fn small_and_large_texts_keep_their_order() {
         .map(|line| &line[..line.len().min(5)])
         .collect();
     assert_eq!(lines, ["first", "xxxxx", "last"]);
+}
+
+#[test]
+fn out_of_memory_is_a_clear_end() {
+    let output = command("out of memory").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(strip(&String::from_utf8(output.stdout).unwrap()), "kept\n");
+    let expected = format!(
+        "fatal: out of memory: cannot allocate {} bytes\n",
+        i64::MAX / 2
+    );
+    assert_eq!(String::from_utf8(output.stderr).unwrap(), expected);
+}
+
+#[test]
+fn a_person_sees_each_print_at_once() {
+    let (mut ours, mut theirs) = (0, 0);
+    // SAFETY: two places for descriptors; nothing else is asked for. Each descriptor gets one owner.
+    let (mut terminal, child_end) = unsafe {
+        let none = std::ptr::null_mut();
+        assert_eq!(
+            libc::openpty(
+                &raw mut ours,
+                &raw mut theirs,
+                none,
+                none.cast(),
+                none.cast()
+            ),
+            0
+        );
+        (
+            std::fs::File::from_raw_fd(ours),
+            OwnedFd::from_raw_fd(theirs),
+        )
+    };
+    let mut child = command("terminal")
+        .stdout(child_end)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    let mut seen = Vec::new();
+    while !String::from_utf8_lossy(&seen).contains("prompt> ") {
+        let mut bytes = [0; 256];
+        let len = terminal.read(&mut bytes).unwrap_or(0);
+        assert!(len > 0, "the child has ended");
+        seen.extend_from_slice(&bytes[..len]);
+    }
+    assert!(started.elapsed() < Duration::from_secs(10));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
