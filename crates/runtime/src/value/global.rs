@@ -7,6 +7,7 @@
 
 use super::walk::{self, desc, is_managed};
 use crate::lock::SpinLock;
+use echo_abi::layout::TypeDesc;
 use std::ptr;
 
 /// A lock on a cache line of its own.
@@ -47,6 +48,15 @@ pub unsafe extern "C" fn echo_global_store(global: *mut u8, value: *mut u8, of: 
         lock.lock();
         ptr::swap_nonoverlapping(global, value, desc.size as usize);
         lock.unlock();
-        walk::drop(value, desc);
+        if !is_unset(value, desc) {
+            walk::drop(value, desc);
+        }
     }
+}
+
+/// Whether a global whose type has no zero value held nothing yet: all its bytes were zero, which no value of such a type is.
+unsafe fn is_unset(old: *const u8, desc: &TypeDesc) -> bool {
+    // SAFETY: `old` is of the type.
+    let bytes = unsafe { std::slice::from_raw_parts(old, desc.size as usize) };
+    desc.zero.is_null() && bytes.iter().all(|&byte| byte == 0)
 }
