@@ -5,6 +5,7 @@
 //! again until it does.
 
 use super::Scheduler;
+use super::worker::Worker;
 use crate::deadlines;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -35,6 +36,16 @@ fn watch(scheduler: &'static Scheduler) {
     }
 }
 
+/// Hands on what a stuck worker would run next. The list of sleepers is locked meanwhile: between its two places the coroutine is in no queue,
+/// and the worker may come back, find nothing to do and take that for the end of the program.
+fn hand_on_stranded(scheduler: &Scheduler, worker: &Worker) {
+    let sleepers = scheduler.idle.lock();
+    if let Some(coroutine) = worker.take_stranded() {
+        scheduler.injector.push_all(&[coroutine]);
+    }
+    drop(sleepers);
+}
+
 fn look(scheduler: &Scheduler, seen: &mut [(u64, u32)]) {
     for (worker, (turn, ticks)) in scheduler.workers.iter().zip(seen) {
         let now = worker.turn();
@@ -43,9 +54,7 @@ fn look(scheduler: &Scheduler, seen: &mut [(u64, u32)]) {
             continue;
         }
         *ticks += 1;
-        if let Some(coroutine) = worker.take_stranded() {
-            scheduler.injector.push_all(&[coroutine]);
-        }
+        hand_on_stranded(scheduler, worker);
         if *ticks >= PATIENCE_TICKS {
             scheduler.preemptions.fetch_add(1, Ordering::Relaxed);
             worker.request_preemption();
