@@ -228,13 +228,11 @@ fn hashes_differ() {
         // Every length takes another way through the function.
         let long = "0123456789abcdefghijklmnopqrstuvwxyz0123456789";
         assert!((0..long.len()).all(|len| seen.insert(text(&long[..len]).hash())));
-        for at in 0..33 {
-            let mut bytes = vec![b'x'; 33];
+        for (len, at) in (1..40).flat_map(|len| (0..len).map(move |at| (len, at))) {
+            let mut bytes = vec![b'x'; len];
             bytes[at] = b'y';
-            assert!(
-                seen.insert(text(std::str::from_utf8(&bytes).unwrap()).hash()),
-                "byte {at} counts"
-            );
+            let hash = text(std::str::from_utf8(&bytes).unwrap()).hash();
+            assert!(seen.insert(hash), "byte {at} of {len} counts");
         }
     });
 }
