@@ -1,4 +1,4 @@
-//! Debug metadata: line tables, from which the side table of positions is made.
+//! Metadata: line tables, from which the side table of positions is made; which kinds of memory are never the same.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,8 +16,15 @@ pub struct Debug {
     locations: HashMap<(u32, u32, usize), usize>,
 }
 
-/// Flags, unit and the shared subroutine type come first.
-const FIRST: usize = 4;
+/// Marks a load or store of a block's count.
+pub const COUNT: &str = ", !tbaa !8";
+/// Of a length in a block's header.
+pub const LENGTH: &str = ", !tbaa !9";
+/// Of what a block holds, or a reference refers to. (Variables are not marked: a reference may refer to one.)
+pub const CONTENTS: &str = ", !tbaa !10";
+
+/// Flags, unit, the shared subroutine type and the kinds of memory come first.
+const FIRST: usize = 11;
 const UNIT: usize = 2;
 const ROUTINE_TYPE: usize = 3;
 
@@ -79,6 +86,13 @@ impl Emitter<'_> {
 !1 = !{{i32 7, !\"Dwarf Version\", i32 4}}
 !{UNIT} = distinct !DICompileUnit(language: DW_LANG_C, file: !{file}, producer: \"eo\", isOptimized: true, runtimeVersion: 0, emissionKind: LineTablesOnly)
 !{ROUTINE_TYPE} = !DISubroutineType(types: !{{}})
+!4 = !{{!\"echo\"}}
+!5 = !{{!\"count\", !4, i64 0}}
+!6 = !{{!\"length\", !4, i64 0}}
+!7 = !{{!\"contents\", !4, i64 0}}
+!8 = !{{!5, !5, i64 0}}
+!9 = !{{!6, !6, i64 0}}
+!10 = !{{!7, !7, i64 0}}
 {}",
             self.debug.nodes
         )

@@ -1,5 +1,6 @@
 //! One function: its frame, its blocks, its landing pads.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use echo_sema::types::{Ty, TyKind};
@@ -58,13 +59,13 @@ pub fn emit<'a>(emitter: &mut Emitter<'a>, function: &'a Function, index: u32) -
     for number in 0..function.blocks.len() {
         body.block(number);
     }
-    body.landing_pads();
-    let signature = body.signature();
     let personality = if body.pads.is_empty() {
         ""
     } else {
         " personality ptr @__gcc_personality_v0"
     };
+    body.landing_pads();
+    let signature = body.signature();
     format!(
         "\ndefine internal {} {symbol}({}) #0{personality} !dbg !{subprogram} {{\nentry:\n{}{}}}\n",
         signature.0, signature.1, body.allocas, body.out
@@ -309,42 +310,54 @@ impl<'a> Body<'_, 'a> {
         Some(format!("pad.{number}"))
     }
 
+    /// Each pad keeps the exception, runs the deferred calls and goes to the drops; lists that end alike share the drops at their ends.
     fn landing_pads(&mut self) {
-        self.at(self.function.span);
-        for number in 0..self.pads.len() {
-            let vars = std::mem::take(&mut self.pads[number]);
-            self.start(&format!("pad.{number}"));
-            self.line(&format!("%e{number} = landingpad {{ ptr, i32 }} cleanup"));
-            if self.function.defers {
-                let list = "@echo.run_defers(ptr %defers)";
-                if vars.is_empty() {
-                    self.line(&format!("call void {list}"));
-                } else {
-                    self.line(&format!("invoke void {list} to label %pad.{number}.done unwind label %pad.{number}.again"));
-                    self.start(&format!("pad.{number}.again"));
-                    self.line(&format!("%f{number} = landingpad {{ ptr, i32 }} cleanup"));
-                    self.drop_all(&vars);
-                    self.line(&format!("resume {{ ptr, i32 }} %f{number}"));
-                    self.start(&format!("pad.{number}.done"));
-                }
-            }
-            self.drop_all(&vars);
-            self.line(&format!("resume {{ ptr, i32 }} %e{number}"));
+        if self.pads.is_empty() {
+            return;
         }
+        self.at(self.function.span);
+        self.allocas
+            .push_str("  %exception = alloca { ptr, i32 }\n");
+        let mut chains = Chains::default();
+        for (number, vars) in std::mem::take(&mut self.pads).iter().enumerate() {
+            let drops = chains.label(vars);
+            self.start(&format!("pad.{number}"));
+            self.catch(&format!("%e{number}"));
+            if self.function.defers {
+                // A deferred call that panics replaces the exception.
+                self.line(&format!(
+                    "invoke void @echo.run_defers(ptr %defers) to label %{drops} unwind label %pad.{number}.again"
+                ));
+                self.start(&format!("pad.{number}.again"));
+                self.catch(&format!("%f{number}"));
+            }
+            self.line(&format!("br label %{drops}"));
+        }
+        for (label, var, next) in chains.drops() {
+            self.start(&label);
+            self.release(var);
+            self.line(&format!("br label %{next}"));
+        }
+        self.start(END_OF_DROPS);
+        let exception = self.temp("load { ptr, i32 }, ptr %exception");
+        self.line(&format!("resume {{ ptr, i32 }} {exception}"));
     }
 
-    /// Cold: by calls of the runtime.
-    fn drop_all(&mut self, vars: &[Var]) {
-        for &var in vars {
-            let ty = self.var_ty(var);
-            let desc = self.emitter.desc(ty);
-            let slot = slot_of(var);
-            if layout::is_block(self.emitter.program, ty) {
-                let block = self.temp(&format!("load ptr, ptr {slot}"));
-                self.call_plain("echo_release", &format!("ptr {block}, ptr {desc}"));
-            } else {
-                self.call_plain("echo_drop", &format!("ptr {slot}, ptr {desc}"));
-            }
+    fn catch(&mut self, name: &str) {
+        self.line(&format!("{name} = landingpad {{ ptr, i32 }} cleanup"));
+        self.line(&format!("store {{ ptr, i32 }} {name}, ptr %exception"));
+    }
+
+    /// Cold: by a call of the runtime.
+    fn release(&mut self, var: Var) {
+        let ty = self.var_ty(var);
+        let desc = self.emitter.desc(ty);
+        let slot = slot_of(var);
+        if layout::is_block(self.emitter.program, ty) {
+            let block = self.temp(&format!("load ptr, ptr {slot}"));
+            self.call_plain("echo_release", &format!("ptr {block}, ptr {desc}"));
+        } else {
+            self.call_plain("echo_drop", &format!("ptr {slot}, ptr {desc}"));
         }
     }
 
@@ -445,6 +458,40 @@ impl<'a> Body<'_, 'a> {
             Some(value) => self.line(&format!("ret {value}")),
             None => self.line("ret void"),
         }
+    }
+}
+
+const END_OF_DROPS: &str = "unwind";
+
+/// The drops of landing pads, as a tree: a list's first variable, then the rest of the list.
+#[derive(Default)]
+struct Chains {
+    /// Each list's number.
+    numbers: HashMap<Vec<Var>, usize>,
+    /// By number: what is dropped, and the label behind.
+    links: Vec<(Var, String)>,
+}
+
+impl Chains {
+    /// Where that list is dropped.
+    fn label(&mut self, vars: &[Var]) -> String {
+        let Some((&first, rest)) = vars.split_first() else {
+            return END_OF_DROPS.to_string();
+        };
+        if let Some(number) = self.numbers.get(vars) {
+            return format!("drop.{number}");
+        }
+        let next = self.label(rest);
+        let number = self.links.len();
+        self.numbers.insert(vars.to_vec(), number);
+        self.links.push((first, next));
+        format!("drop.{number}")
+    }
+
+    /// Label, variable and next label of each drop.
+    fn drops(self) -> impl Iterator<Item = (String, Var, String)> {
+        let links = self.links.into_iter().enumerate();
+        links.map(|(number, (var, next))| (format!("drop.{number}"), var, next))
     }
 }
 

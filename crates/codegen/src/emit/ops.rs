@@ -5,7 +5,9 @@ use echo_sema::display::int_name;
 use echo_sema::typed::{BinaryOp, CompareOp, Conversion};
 use echo_sema::types::{IntKind, Ty, TyKind};
 
+use super::debug::{CONTENTS, LENGTH};
 use super::function::{Body, slot_of};
+use super::place::Address;
 use super::program::global_symbol;
 use super::text;
 use crate::ir::{Arg, FunctionKind, Header, Instr, Intrinsic, Op, Operand, Place, Use, Var};
@@ -186,7 +188,8 @@ impl Body<'_, '_> {
         if llvm == "{}" {
             return;
         }
-        let value = self.temp(&format!("load {llvm}, ptr {address}"));
+        let Address { pointer, kind } = address;
+        let value = self.temp(&format!("load {llvm}, ptr {pointer}{kind}"));
         self.assign(dst, &value);
         if !borrow {
             self.dup_at(&slot_of(dst), place.ty);
@@ -196,21 +199,21 @@ impl Body<'_, '_> {
     fn store(&mut self, place: &Place, value: &Operand, instr: &Instr) {
         let llvm = self.emitter.ty(place.ty);
         self.unwind_with_consumed(instr);
-        let address = self.address_mut(place);
+        let Address { pointer, kind } = self.address_mut(place);
         self.unwind.clone_from(&instr.unwind);
         if llvm == "{}" {
             return;
         }
         if !layout::is_managed(self.emitter.program, place.ty) {
             let value = self.value(value);
-            self.line(&format!("store {llvm} {value}, ptr {address}"));
+            self.line(&format!("store {llvm} {value}, ptr {pointer}{kind}"));
             return;
         }
         let slot = self.slot(&llvm);
-        let old = self.temp(&format!("load {llvm}, ptr {address}"));
+        let old = self.temp(&format!("load {llvm}, ptr {pointer}{kind}"));
         self.line(&format!("store {llvm} {old}, ptr {slot}"));
         let value = self.value(value);
-        self.line(&format!("store {llvm} {value}, ptr {address}"));
+        self.line(&format!("store {llvm} {value}, ptr {pointer}{kind}"));
         self.drop_at(&slot, place.ty);
     }
 
@@ -224,7 +227,7 @@ impl Body<'_, '_> {
         let place = self.temp(&format!(
             "getelementptr inbounds i8, ptr {block}, i64 {offset}"
         ));
-        let value = self.temp(&format!("load i64, ptr {place}"));
+        let value = self.temp(&format!("load i64, ptr {place}{LENGTH}"));
         self.assign(dst, &value);
     }
 
@@ -286,7 +289,7 @@ impl Body<'_, '_> {
                 let place = self.temp(&format!(
                     "getelementptr inbounds {llvm}, ptr {data}, i64 {number}"
                 ));
-                self.line(&format!("store {value}, ptr {place}"));
+                self.line(&format!("store {value}, ptr {place}{CONTENTS}"));
             }
         }
         self.assign(dst, &block);
@@ -305,7 +308,7 @@ impl Body<'_, '_> {
             .collect();
         for (value, arg) in values.iter_mut().zip(args) {
             if let Arg::Ref(place) = arg {
-                *value = format!("ptr {}", self.address_mut(place));
+                *value = format!("ptr {}", self.address_mut(place).pointer);
             }
         }
         values
@@ -517,17 +520,32 @@ impl Body<'_, '_> {
             }
             Intrinsic::Sqrt => self.intrinsic_call(&format!("llvm.sqrt.{suffix}"), &llvm, &values),
             Intrinsic::Fabs => self.intrinsic_call(&format!("llvm.fabs.{suffix}"), &llvm, &values),
-            Intrinsic::Min | Intrinsic::Max => {
-                let least = op == Intrinsic::Min;
-                let stem = match self.int_kind(ty).map(IntKind::is_signed) {
-                    Some(true) => ["smax", "smin"],
-                    Some(false) => ["umax", "umin"],
-                    None => ["maximum", "minimum"],
-                }[usize::from(least)];
-                self.intrinsic_call(&format!("llvm.{stem}.{suffix}"), &llvm, &values)
-            }
+            Intrinsic::Min | Intrinsic::Max => self.extreme(op, &llvm, &values, ty),
         };
         self.assign(dst, &value);
+    }
+
+    /// The smaller or larger of two numbers. (For floats LLVM 15 has no such instruction on this machine.)
+    fn extreme(&mut self, op: Intrinsic, llvm: &str, values: &[String], ty: Ty) -> String {
+        let least = op == Intrinsic::Min;
+        if let Some(kind) = self.int_kind(ty) {
+            let stem = match (kind.is_signed(), least) {
+                (true, true) => "smin",
+                (true, false) => "smax",
+                (false, true) => "umin",
+                (false, false) => "umax",
+            };
+            return self.intrinsic_call(&format!("llvm.{stem}.{llvm}"), llvm, values);
+        }
+        let [left, right] = [&values[0], &values[1]];
+        let predicate = if least { "olt" } else { "ogt" };
+        let first = self.temp(&format!("fcmp {predicate} {llvm} {left}, {right}"));
+        let number = self.temp(&format!("select i1 {first}, {llvm} {left}, {llvm} {right}"));
+        let unordered = self.temp(&format!("fcmp uno {llvm} {left}, {right}"));
+        let nan = self.temp(&format!("fadd {llvm} {left}, {right}"));
+        self.temp(&format!(
+            "select i1 {unordered}, {llvm} {nan}, {llvm} {number}"
+        ))
     }
 
     fn intrinsic_call(&mut self, name: &str, llvm: &str, args: &[String]) -> String {
@@ -544,7 +562,7 @@ impl Body<'_, '_> {
     // ------------------------------------------------------------ failing checks
 
     /// Goes to a cold block that panics when the condition (an `i1`) holds.
-    fn fail_if(&mut self, condition: &str, panic: impl FnOnce(&mut Self)) {
+    pub fn fail_if(&mut self, condition: &str, panic: impl FnOnce(&mut Self)) {
         let (failed, on) = (self.label("fail"), self.label("ok"));
         self.line(&format!(
             "br i1 {condition}, label %{failed}, label %{on}, !prof !{{!\"branch_weights\", i32 1, i32 1000000}}"

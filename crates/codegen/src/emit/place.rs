@@ -2,6 +2,7 @@
 
 use echo_sema::types::{Ty, TyKind};
 
+use super::debug::{CONTENTS, COUNT, LENGTH};
 use super::function::{Body, slot_of};
 use crate::ir::{Operand, Place, Step};
 
@@ -9,22 +10,31 @@ use crate::ir::{Operand, Place, Step};
 const ARRAY_DATA: usize = echo_abi::layout::ARRAY_DATA_OFFSET;
 const LEN_OFFSET: usize = 8;
 
+/// Where something is in memory.
+pub struct Address {
+    pub pointer: String,
+    /// What loads and stores there are marked with.
+    pub kind: &'static str,
+}
+
 impl Body<'_, '_> {
     /// The address for reading. Nothing is made unique; a missing key reads from the constant zero value.
-    pub fn address(&mut self, place: &Place) -> String {
+    pub fn address(&mut self, place: &Place) -> Address {
         self.walk(place, false)
     }
 
     /// The address for changing what is there: every block on the way is made the only owner's.
-    pub fn address_mut(&mut self, place: &Place) -> String {
+    pub fn address_mut(&mut self, place: &Place) -> Address {
         self.walk(place, true)
     }
 
-    fn walk(&mut self, place: &Place, mutable: bool) -> String {
+    fn walk(&mut self, place: &Place, mutable: bool) -> Address {
         let root_ty = self.var_ty(place.root);
-        let (mut address, mut ty) = match self.emitter.program.types.kind(root_ty) {
+        let mut kind = "";
+        let (mut pointer, mut ty) = match self.emitter.program.types.kind(root_ty) {
             // An empty path to the place's own reference type is the variable itself.
             TyKind::Ref(target) if !(place.path.is_empty() && place.ty == root_ty) => {
+                kind = CONTENTS;
                 let target = *target;
                 let slot = slot_of(place.root);
                 (self.temp(&format!("load ptr, ptr {slot}")), target)
@@ -32,20 +42,23 @@ impl Body<'_, '_> {
             _ => (slot_of(place.root), root_ty),
         };
         for step in &place.path {
-            (address, ty) = self.step(&address, ty, step, mutable);
+            (pointer, ty) = self.step(&Address { pointer, kind }, ty, step, mutable);
+            if matches!(step, Step::Index { .. } | Step::Key(_)) {
+                kind = CONTENTS;
+            }
         }
-        address
+        Address { pointer, kind }
     }
 
-    fn step(&mut self, address: &str, ty: Ty, step: &Step, mutable: bool) -> (String, Ty) {
+    fn step(&mut self, address: &Address, ty: Ty, step: &Step, mutable: bool) -> (String, Ty) {
         match step {
-            Step::Field(index) => self.member(address, ty, *index, *index),
+            Step::Field(index) => self.member(&address.pointer, ty, *index, *index),
             Step::Payload(index) => {
                 let index = match self.emitter.program.types.kind(ty) {
                     TyKind::Option(_) => 0,
                     _ => *index,
                 };
-                self.member(address, ty, index, index + 1)
+                self.member(&address.pointer, ty, index, index + 1)
             }
             Step::Index { index, checked } => self.element(address, ty, index, *checked, mutable),
             Step::Key(key) => self.entry(address, ty, key, mutable),
@@ -64,7 +77,7 @@ impl Body<'_, '_> {
 
     fn element(
         &mut self,
-        address: &str,
+        address: &Address,
         ty: Ty,
         index: &Operand,
         checked: bool,
@@ -74,7 +87,7 @@ impl Body<'_, '_> {
             unreachable!("only arrays are indexed in a place");
         };
         let index = self.value(index);
-        let mut block = self.temp(&format!("load ptr, ptr {address}"));
+        let mut block = self.block_at(address);
         if checked {
             self.check_index(&block, &index);
         }
@@ -91,38 +104,47 @@ impl Body<'_, '_> {
         (address, element)
     }
 
+    /// The pointer to a block that is at the address.
+    fn block_at(&mut self, address: &Address) -> String {
+        let Address { pointer, kind } = address;
+        self.temp(&format!("load ptr, ptr {pointer}{kind}"))
+    }
+
     fn check_index(&mut self, block: &str, index: &str) {
         let place = self.temp(&format!(
             "getelementptr inbounds i8, ptr {block}, i64 {LEN_OFFSET}"
         ));
-        let len = self.temp(&format!("load i64, ptr {place}"));
+        let len = self.temp(&format!("load i64, ptr {place}{LENGTH}"));
         let outside = self.temp(&format!("icmp uge i64 {index}, {len}"));
-        let (failed, on) = (self.label("range"), self.label("in"));
-        self.line(&format!("br i1 {outside}, label %{failed}, label %{on}"));
-        self.start(&failed);
-        let position = self.position();
-        self.call_never(
-            "echo_panic_index",
-            &format!("i64 {index}, i64 {len}, i32 {position}"),
-        );
-        self.start(&on);
+        self.fail_if(&outside, |body| {
+            let position = body.position();
+            body.call_never(
+                "echo_panic_index",
+                &format!("i64 {index}, i64 {len}, i32 {position}"),
+            );
+        });
     }
 
     /// The block of the array at `address`, which has no other owner then.
-    fn unique(&mut self, address: &str, block: &str, element: Ty) -> String {
-        let count = self.temp(&format!("load i32, ptr {block}"));
+    fn unique(&mut self, address: &Address, block: &str, element: Ty) -> String {
+        let count = self.temp(&format!(
+            "load atomic i32, ptr {block} unordered, align 4{COUNT}"
+        ));
         let single = self.temp(&format!("icmp eq i32 {count}, 1"));
         let (copy, on) = (self.label("copy"), self.label("unique"));
-        self.line(&format!("br i1 {single}, label %{on}, label %{copy}"));
+        self.line(&format!(
+            "br i1 {single}, label %{on}, label %{copy}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
+        ));
         self.start(&copy);
         let desc = self.emitter.desc(element);
-        self.call_plain("echo_array_unique", &format!("ptr {address}, ptr {desc}"));
+        let pointer = &address.pointer;
+        self.call_plain("echo_array_unique", &format!("ptr {pointer}, ptr {desc}"));
         self.line(&format!("br label %{on}"));
         self.start(&on);
-        self.temp(&format!("load ptr, ptr {address}"))
+        self.block_at(address)
     }
 
-    fn entry(&mut self, address: &str, ty: Ty, key: &Operand, mutable: bool) -> (String, Ty) {
+    fn entry(&mut self, address: &Address, ty: Ty, key: &Operand, mutable: bool) -> (String, Ty) {
         let TyKind::Map(key_ty, value_ty) = *self.emitter.program.types.kind(ty) else {
             unreachable!("only maps have keys");
         };
@@ -134,12 +156,13 @@ impl Body<'_, '_> {
         if mutable {
             self.emitter.runtime.insert("echo_map_entry");
             let found = self.temp(&format!(
-                "call ptr @echo_map_entry(ptr {address}, ptr {desc}, ptr {slot})"
+                "call ptr @echo_map_entry(ptr {}, ptr {desc}, ptr {slot})",
+                address.pointer
             ));
             return (found, value_ty);
         }
         self.emitter.runtime.insert("echo_map_get");
-        let map = self.temp(&format!("load ptr, ptr {address}"));
+        let map = self.block_at(address);
         let found = self.temp(&format!(
             "call ptr @echo_map_get(ptr {map}, ptr {desc}, ptr {slot})"
         ));

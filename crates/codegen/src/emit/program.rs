@@ -86,7 +86,10 @@ define i32 @main(i32 %argc, ptr %argv) uwtable {
 ",
             );
         }
-        out.push_str("\nattributes #0 = { uwtable \"split-stack\" }\n");
+        // A call in tail position would take the caller's frame out of traces, and make a loop that never polls of an endless recursion.
+        out.push_str(
+            "\nattributes #0 = { uwtable \"split-stack\" \"disable-tail-calls\"=\"true\" }\n",
+        );
         out.push_str(&self.debug_metadata(main_file));
         out
     }
@@ -223,10 +226,17 @@ next{number}:
 }
 
 fn declaration(symbol: &Symbol) -> String {
-    let arguments: Vec<&str> = symbol
+    let arguments: Vec<String> = symbol
         .arguments
         .iter()
-        .map(|&(_, machine)| machine_type(machine))
+        .map(|&(name, machine)| {
+            let uncaptured = if points_to_caller(symbol.name, name, machine) {
+                " nocapture"
+            } else {
+                ""
+            };
+            format!("{}{uncaptured}", machine_type(machine))
+        })
         .collect();
     let attributes = match symbol.class {
         Class::Plain if symbol.name == "echo_exit" => " nounwind noreturn",
@@ -240,6 +250,18 @@ fn declaration(symbol: &Symbol) -> String {
         symbol.name,
         arguments.join(", ")
     )
+}
+
+/// Whether the argument is an address in the caller's memory, which the callee does not keep: see the table's conventions. Variables stay in
+/// registers around other calls.
+fn points_to_caller(symbol: &str, name: &str, machine: Machine) -> bool {
+    let of_any_type = matches!(symbol, "echo_equal" | "echo_compare");
+    machine == Machine::Ptr
+        && match name {
+            "value" | "out" | "place" | "key" | "error" | "offset" | "cases" | "args" => true,
+            "left" | "right" => of_any_type,
+            _ => false,
+        }
 }
 
 /// The type of an argument.

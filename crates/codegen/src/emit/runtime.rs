@@ -63,7 +63,7 @@ impl Body<'_, '_> {
             RtArg::Borrow(var) | RtArg::MoveOut(var) | RtArg::Out(var) | RtArg::Address(var) => {
                 slot_of(*var)
             }
-            RtArg::Place(place) => self.address_mut(place),
+            RtArg::Place(place) => self.address_mut(place).pointer,
             RtArg::Desc(ty) => self.emitter.desc(*ty),
             RtArg::DescOrNull(ty) => self.emitter.desc_or_null(*ty),
             RtArg::Entry(function) => self.emitter.entry(*function),

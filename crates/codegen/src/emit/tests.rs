@@ -704,3 +704,148 @@ fn the_same_program_gives_the_same_text() {
     };
     assert_eq!(text(), text());
 }
+
+/// The text after the passes.
+fn optimised(build: Build) -> String {
+    let llvm = Llvm::load().expect("an LLVM");
+    let text = llvm_text(build);
+    let bytes = llvm.compile(&text, 2, Output::OptimisedIr).expect("valid");
+    String::from_utf8(bytes).expect("text")
+}
+
+/// `callee` calls itself with its argument and does nothing else.
+fn endless_recursion(build: &mut Build) -> FnId {
+    let callee = build.callee(FunctionKind::Normal, &[Ty::INT]);
+    let call = Op::Call {
+        dst: None,
+        function: callee,
+        args: vec![Arg::Value(Operand::Var(Var(0)))],
+    };
+    build.others[0].blocks[0].instrs.push(crate::ir::Instr {
+        op: call,
+        span: NOWHERE,
+        unwind: Vec::new(),
+    });
+    callee
+}
+
+#[test]
+fn endless_recursion_stays_recursion() {
+    let mut build = main_function();
+    let callee = endless_recursion(&mut build);
+    build.call(B0, callee, vec![Arg::Value(int(1))]);
+    return_zero(&mut build, B0);
+    let text = optimised(build);
+    let body = text.split("@eo.callee1(").nth(2).expect("a body");
+    assert!(text.matches("@eo.callee1(").count() >= 3, "{body}");
+}
+
+#[test]
+fn a_call_that_may_overflow_the_stack_keeps_its_cleanup() {
+    let mut build = main_function();
+    let callee = endless_recursion(&mut build);
+    let text = build.var("x", Ty::STRING);
+    build.fresh(B0, text);
+    build.call(B0, callee, vec![Arg::Value(int(1))]);
+    build.print(B0, text);
+    return_zero(&mut build, B0);
+    let text = optimised(build);
+    assert!(text.contains("invoke "), "{text}");
+}
+
+#[test]
+fn a_function_that_always_fails_stays_in_the_one_section() {
+    let mut build = main_function();
+    let callee = build.callee(FunctionKind::Normal, &[Ty::INT]);
+    build.others[0].blocks[0] = crate::ir::Block {
+        instrs: vec![crate::ir::Instr {
+            op: Op::Runtime {
+                dst: None,
+                symbol: "echo_panic_overflow",
+                args: vec![RtArg::Position],
+            },
+            span: NOWHERE,
+            unwind: Vec::new(),
+        }],
+        terminator: Some(Terminator::Unreachable),
+    };
+    let flag = build.var("flag", Ty::BOOL);
+    build.op(
+        B0,
+        Op::Compare {
+            dst: flag,
+            op: CompareOp::Eq,
+            left: int(1),
+            right: int(2),
+            ty: Ty::INT,
+        },
+    );
+    build.call(B0, callee, vec![Arg::Value(int(1))]);
+    return_zero(&mut build, B0);
+    check(build);
+}
+
+#[test]
+fn every_function_checks_its_stack() {
+    let mut build = main_function();
+    build.function.defers = true;
+    let entry = build.callee(FunctionKind::Entry, &[Ty::STRING]);
+    let text = build.var("x", Ty::STRING);
+    build.fresh(B0, text);
+    let args = vec![text];
+    build.op(B0, Op::Defer { entry, args });
+    build.op(B0, Op::RunDefers);
+    return_zero(&mut build, B0);
+    let text = check(build);
+    for line in text.lines().filter(|line| line.starts_with("define")) {
+        // The runtime calls these two on a stack of its own.
+        let ours = line.contains("@main(") || line.contains(super::ANCHOR);
+        let checks = line.contains(" #0 ") || line.contains("\"split-stack\"");
+        assert!(ours || checks, "{line}");
+    }
+    // An alloca elsewhere would allocate by a function that is not there.
+    for block in text.split("define ").skip(1) {
+        let (_, after_entry) = block.split_once("br ").unwrap_or((block, ""));
+        assert!(!after_entry.contains("alloca"), "{block}");
+    }
+}
+
+#[test]
+fn a_reference_to_a_variable_does_not_keep_it_in_memory() {
+    let mut build = main_function();
+    let (array, new) = (build.var("a", build.strings), build.var("new", Ty::STRING));
+    build.fresh_array(B0, array);
+    build.fresh(B0, new);
+    build.push(B0, array, new);
+    let length = |build: &mut Build, dst| {
+        let value = Operand::Var(array);
+        let which = Header::ArrayLen;
+        build.op(B0, Op::Header { dst, value, which });
+    };
+    let (first, second) = (build.var("m", Ty::INT), build.var("n", Ty::INT));
+    length(&mut build, first);
+    build.pause(B0);
+    length(&mut build, second);
+    build.op(
+        B0,
+        Op::Wrap {
+            dst: second,
+            op: BinaryOp::Add,
+            left: Operand::Var(first),
+            right: Operand::Var(second),
+            ty: Ty::INT,
+        },
+    );
+    build.end(B0, Terminator::Return(Some(Operand::Var(second))));
+    // The array's address is loaded once behind the push: no other call can have changed it.
+    let text = optimised(build);
+    let (_, behind) = text
+        .split_once("call void @echo_array_push(")
+        .expect("a push");
+    let (body, _) = behind.split_once("\n}").expect("an end");
+    let loads = body
+        .lines()
+        .filter(|line| line.contains("load ptr, ptr %v"))
+        .count();
+    assert_eq!(loads, 1, "{body}");
+}

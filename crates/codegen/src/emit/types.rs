@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use echo_sema::types::{Ty, TyKind};
 
+use super::debug::COUNT;
 use super::{Emitter, text};
 use crate::layout;
 
@@ -121,22 +122,20 @@ impl Emitter<'_> {
             .sum()
     }
 
-    /// Plain counts in place; everything else by the runtime.
+    /// In place, but for the last owner: only the runtime frees. A plain count is positive, a shared one negative, that of constants zero.
+    /// The count of a shared block changes under our eyes, hence the atomic load; what it is shared by does not change back.
     fn block_helper(&mut self, helper: Helper, ty: Ty) -> String {
-        let (test, change, slow) = match helper {
-            Helper::Dup => {
-                self.runtime.insert("echo_retain");
-                (
-                    "icmp sgt i32 %count, 0",
-                    "add nuw nsw i32 %count, 1",
-                    "call void @echo_retain(ptr %block)".to_string(),
-                )
-            }
+        let (least, change, otherwise) = match helper {
+            Helper::Dup => (
+                0,
+                "add nuw nsw i32 %count, 1",
+                format!("%other = atomicrmw sub ptr %block, i32 1 monotonic, align 4{COUNT}"),
+            ),
             Helper::Drop => {
                 self.runtime.insert("echo_release");
                 let desc = self.desc(ty);
                 (
-                    "icmp sgt i32 %count, 1",
+                    1,
                     "sub nuw nsw i32 %count, 1",
                     format!("call void @echo_release(ptr %block, ptr {desc})"),
                 )
@@ -144,15 +143,20 @@ impl Emitter<'_> {
         };
         format!(
             "  %block = load ptr, ptr %place
-  %count = load i32, ptr %block
-  %plain = {test}
+  %count = load atomic i32, ptr %block unordered, align 4{COUNT}
+  %plain = icmp sgt i32 %count, {least}
   br i1 %plain, label %fast, label %slow
 fast:
   %new = {change}
-  store i32 %new, ptr %block
+  store i32 %new, ptr %block{COUNT}
   ret void
 slow:
-  {slow}
+  %constant = icmp eq i32 %count, 0
+  br i1 %constant, label %done, label %counted
+counted:
+  {otherwise}
+  br label %done
+done:
   ret void
 "
         )

@@ -17,12 +17,30 @@ pub struct SymbolPair {
     pub target_flags: u8,
 }
 
+/// LLVM 15 and older cannot tell their version; 15 has opaque pointers.
+fn version(library: &Library) -> (u32, u32, u32) {
+    type GetVersion = unsafe extern "C" fn(*mut c_uint, *mut c_uint, *mut c_uint);
+    let (mut major, mut minor, mut patch) = (0, 0, 0);
+    // SAFETY: the signature is the one of the C header; three out pointers, valid for the call. The other function is not called.
+    unsafe {
+        if library.get::<fn()>(b"LLVMPointerTypeIsOpaque\0").is_ok() {
+            major = 15;
+        }
+        if let Ok(get) = library.get::<GetVersion>(b"LLVMGetVersion\0") {
+            get(&mut major, &mut minor, &mut patch);
+        }
+    }
+    (major, minor, patch)
+}
+
 macro_rules! api {
     ($($name:ident($($ty:ty),*) $(-> $result:ty)?;)*) => {
         /// Function pointers, named as in LLVM's headers.
         #[allow(non_snake_case)]
         pub struct Api {
             $(pub $name: unsafe extern "C" fn($($ty),*) $(-> $result)?,)*
+            /// Major, minor, patch.
+            pub version: (u32, u32, u32),
             /// Keeps the code mapped.
             _library: Library,
         }
@@ -36,7 +54,9 @@ macro_rules! api {
                 // SAFETY: the caller vouches for the library.
                 let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
                     .map_err(|error| format!("cannot be opened ({error})"))?;
+                let version = version(&library);
                 Ok(Api {
+                    version,
                     $($name: {
                         // SAFETY: the signature is the one of the C header.
                         let symbol = unsafe { library.get(concat!(stringify!($name), "\0").as_bytes()) };
@@ -50,7 +70,6 @@ macro_rules! api {
 }
 
 api! {
-    LLVMGetVersion(*mut c_uint, *mut c_uint, *mut c_uint);
     LLVMParseCommandLineOptions(c_int, *const *const c_char, *const c_char);
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();

@@ -29,6 +29,8 @@ const LLVM_OPTIONS: &[&CStr] = &[
     c"-no-x86-call-frame-opt",
     // A stack overflow in a leaf must run its caller's cleanups.
     c"-disable-nounwind-inference",
+    // Functions that always fail would get a section of their own; the table of lines knows one.
+    c"-profile-guided-section-prefix=false",
 ];
 
 /// Why machine code could not be made.
@@ -86,7 +88,6 @@ pub enum Output {
 pub struct Llvm {
     api: Api,
     path: PathBuf,
-    version: (u32, u32, u32),
 }
 
 const TRIPLE: &CStr = c"x86_64-unknown-linux-gnu";
@@ -112,11 +113,8 @@ impl Llvm {
     fn open(path: &std::path::Path) -> Result<Llvm, String> {
         // SAFETY: libLLVM's initialisers are those of a well-behaved library; the signatures in `api` are those of its C headers.
         let api = unsafe { Api::open(path)? };
-        let (mut major, mut minor, mut patch) = (0, 0, 0);
-        // SAFETY: three out pointers, valid for the call.
-        unsafe { (api.LLVMGetVersion)(&mut major, &mut minor, &mut patch) };
-        if major < OLDEST {
-            return Err(format!("is LLVM {major}, too old"));
+        if api.version.0 < OLDEST {
+            return Err(format!("is older than LLVM {OLDEST}"));
         }
         // SAFETY: initialisers without arguments, and an option list of C strings.
         unsafe {
@@ -132,7 +130,6 @@ impl Llvm {
         Ok(Llvm {
             api,
             path: path.to_path_buf(),
-            version: (major, minor, patch),
         })
     }
 
@@ -143,7 +140,7 @@ impl Llvm {
 
     /// Major, minor, patch.
     pub fn version(&self) -> (u32, u32, u32) {
-        self.version
+        self.api.version
     }
 
     /// Machine code (or text, by `output`) for a module, at optimisation level 0 to 3.
