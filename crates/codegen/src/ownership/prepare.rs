@@ -222,6 +222,7 @@ fn move_last_parts(program: &Program, function: &mut Function) {
             if let Op::Load { dst, place, .. } = &instr.op
                 && !live.contains(place.root)
                 && owners.is_owned(*dst)
+                && live.contains(*dst)
                 && is_only_part(program, function, place)
             {
                 moved.push((index, place.root));

@@ -534,6 +534,22 @@ fn the_payload_of_a_dying_option_moves_out() {
 }
 
 #[test]
+fn a_payload_nobody_looks_at_stays_where_it_is() {
+    let mut build = Build::new(FunctionKind::Entry);
+    let option = build.param("o", build.maybe);
+    let text = build.var("x", Ty::STRING);
+    build.load(B0, text, build.payload(option));
+    build.ret(B0, None);
+    expect(
+        &build.counted(),
+        "b0:
+        x.1 = borrow o.0.payload(1)
+        drop o.0
+        return",
+    );
+}
+
+#[test]
 fn one_field_of_two_does_not_move_out() {
     let mut build = Build::new(FunctionKind::Entry).returning(Ty::STRING);
     let pair = build
