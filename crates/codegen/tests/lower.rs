@@ -19,7 +19,8 @@ fn programs_are_lowered_as_expected() {
         let mut actual = String::new();
         for program in text.split("//// ").skip(1) {
             let (title, source) = program.split_once('\n').unwrap_or((program, ""));
-            let _ = write!(actual, "//// {title}\n{}\n", lowered(title, source));
+            let text = lowered("test.eo", source);
+            let _ = write!(actual, "//// {title}\n{text}\n");
         }
         let expected_path = path.with_extension("expected");
         if update {

@@ -93,8 +93,9 @@ impl Builder {
         next
     }
 
-    /// Variables and reachable blocks.
-    pub fn finish(self) -> (Vec<VarInfo>, Vec<Block>) {
+    /// Variables and reachable blocks, without those that only lead on.
+    pub fn finish(mut self) -> (Vec<VarInfo>, Vec<Block>) {
+        self.skip_empty_blocks();
         let order = reachable(&self.blocks);
         let mut numbers = vec![None; self.blocks.len()];
         for (number, old) in order.iter().enumerate() {
@@ -112,6 +113,35 @@ impl Builder {
             })
             .collect();
         (self.vars, blocks)
+    }
+
+    /// Whoever goes to a block that only jumps goes where that leads.
+    fn skip_empty_blocks(&mut self) {
+        let leads: Vec<BlockId> = (0..self.blocks.len())
+            .map(|number| self.destination(BlockId(number as u32)))
+            .collect();
+        for block in &mut self.blocks {
+            if let Some(terminator) = &mut block.terminator {
+                for target in targets_mut(terminator) {
+                    *target = leads[target.0 as usize];
+                }
+            }
+        }
+    }
+
+    fn destination(&self, block: BlockId) -> BlockId {
+        let mut at = block;
+        // No more steps than blocks: an empty loop leads nowhere else.
+        for _ in 0..self.blocks.len() {
+            match &self.blocks[at.0 as usize] {
+                Block {
+                    instrs,
+                    terminator: Some(Terminator::Jump(next)),
+                } if instrs.is_empty() => at = *next,
+                _ => break,
+            }
+        }
+        at
     }
 }
 
