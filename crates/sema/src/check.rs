@@ -158,7 +158,11 @@ impl<'a> Checker<'a> {
         let entry_id = self.add_entry(entry);
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by_key(|found| (found.span.file, found.span.start, found.span.end));
-        let has_error = self.has_error_node || diagnostics.iter().any(Diagnostic::is_error);
+        let has_error = self.has_error_node || self.error_count > 0;
+        if has_error {
+            // What is unused may be used by what was not understood.
+            diagnostics.retain(|found| !lints::is_about_use(found.code));
+        }
         let functions: Option<Vec<_>> = self.checked.into_iter().collect();
         let program = functions.filter(|_| !has_error).map(|functions| Program {
             types: self.types,

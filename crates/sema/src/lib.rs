@@ -3,8 +3,10 @@
 pub mod builtins;
 pub mod check;
 pub mod display;
+pub mod dump;
 pub mod exhaustive;
 pub mod typed;
 pub mod types;
 
 pub use check::{Checked, check};
+pub use dump::dump;

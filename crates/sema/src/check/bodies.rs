@@ -186,7 +186,10 @@ impl<'a> Checker<'a> {
         for param in &params {
             self.declare(&param.name, param.ty, Role::Silent);
         }
-        let body = ast.body.as_ref().expect("functions without body are not declared");
+        let body = ast
+            .body
+            .as_ref()
+            .expect("functions without body are not declared");
         let stmts = self.function_stmts(&body.stmts, result, result_span, &name, body.span);
         self.warn_unused_locals();
         Function {

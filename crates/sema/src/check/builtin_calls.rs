@@ -5,6 +5,7 @@ use echo_syntax::{Diagnostic, Span};
 
 use super::conditionals::{by_rank, rank};
 use super::expected::{Want, broken};
+use super::scopes::Native;
 use super::{Checker, code};
 use crate::builtins::{self, Bound, Signature};
 use crate::typed::{Expr, ExprKind};
@@ -14,14 +15,14 @@ impl<'a> Checker<'a> {
     /// A predeclared function or a native member of a module.
     pub(super) fn builtin_function(
         &mut self,
-        module: Option<&'static str>,
+        native: Native,
         name: &Ident,
         args: &'a [ast::Expr],
         type_args: &[Ty],
         want: Want,
         span: Span,
     ) -> Expr {
-        let mut overloads = builtins::function(module, &name.name);
+        let mut overloads = builtins::function(native.module, native.name);
         if overloads.len() > 1 {
             return self.overloaded(&overloads, name, args, span);
         }
@@ -105,8 +106,16 @@ impl<'a> Checker<'a> {
             false => Want::Nothing,
         };
         let mut checked: Vec<Option<Expr>> = args.iter().map(|_| None).collect();
-        for at in order {
-            checked[at] = Some(self.builtin_argument(&mut signature, at, &args[at], hint));
+        for (done, &at) in order.iter().enumerate() {
+            let arg = self.builtin_argument(&mut signature, at, &args[at], hint);
+            // The other numbers follow this one, so nothing can be said about them.
+            if signature.takes_numbers() && arg.ty == Ty::ERROR {
+                for &at in &order[done + 1..] {
+                    self.broken_call(std::slice::from_ref(&args[at]), span);
+                }
+                return broken(span);
+            }
+            checked[at] = Some(arg);
         }
         let checked = receiver.into_iter().chain(checked.into_iter().flatten());
         self.finish(&signature, checked.collect(), span)
@@ -131,8 +140,14 @@ impl<'a> Checker<'a> {
             return self.expr(arg, Want::plain(ty));
         }
         let value = self.expr(arg, hint);
-        if super::is_open(value.ty) || signature.bind(&self.types, index, value.ty) {
+        if super::is_open(value.ty) {
             return value;
+        }
+        if signature.bind(&self.types, index, value.ty) {
+            return match self.meets_bound(signature, value.span) {
+                true => value,
+                false => broken(value.span),
+            };
         }
         let show = |ty: Ty| self.show(ty);
         let expected = signature.parameter_text(&show, index);
@@ -143,10 +158,7 @@ impl<'a> Checker<'a> {
 
     fn finish(&mut self, signature: &Signature, args: Vec<Expr>, span: Span) -> Expr {
         let is_broken = args.iter().any(|arg| arg.ty == Ty::ERROR);
-        if let Some((ty, bound)) = signature.bounds()
-            && !self.satisfies(ty, bound)
-        {
-            self.report_bound(signature, ty, bound, span);
+        if !is_broken && !self.meets_bound(signature, span) {
             return broken(span);
         }
         match signature.result(&mut self.types) {
@@ -164,6 +176,18 @@ impl<'a> Checker<'a> {
                 broken(span)
             }
         }
+    }
+
+    /// Whether what is bound so far can do what is asked of it; reports if not.
+    fn meets_bound(&mut self, signature: &Signature, span: Span) -> bool {
+        let Some((ty, bound)) = signature.bounds() else {
+            return true;
+        };
+        let meets = self.satisfies(ty, bound);
+        if !meets {
+            self.report_bound(signature, ty, bound, span);
+        }
+        meets
     }
 
     fn report_bound(&mut self, signature: &Signature, ty: Ty, bound: Bound, span: Span) {

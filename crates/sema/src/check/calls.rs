@@ -113,8 +113,8 @@ impl<'a> Checker<'a> {
                 self.broken_call(args, span)
             }
             Entity::Func(decl) => self.function_call(decl, None, args, span),
-            Entity::Builtin(module) => {
-                self.builtin_function(module, name, args, type_args, want, span)
+            Entity::Builtin(native) => {
+                self.builtin_function(native, name, args, type_args, want, span)
             }
             Entity::Type(ty) => {
                 if let TyKind::Struct(_) = self.kind(ty) {
@@ -307,7 +307,10 @@ impl<'a> Checker<'a> {
             1 => "1 is given".to_string(),
             _ => format!("{given} are given"),
         };
-        let message = format!("{name} takes {}, but {given}", count_text(takes, "argument"));
+        let message = format!(
+            "{name} takes {}, but {given}",
+            count_text(takes, "argument")
+        );
         let mut diagnostic = Diagnostic::error(code::WRONG_COUNT, message, span);
         if let Some(declared) = declared {
             diagnostic = diagnostic.with_label(declared, "it is declared here");
@@ -339,17 +342,32 @@ impl<'a> Checker<'a> {
             (Wrapper::Some, Some(TyKind::Option(payload))) => {
                 let payload = self.expr(arg, payload_want(want, payload));
                 let ty = stored(payload.ty);
-                self.wrapped(ExprKind::Some(Box::new(payload)), TyKind::Option(ty), want, span)
+                self.wrapped(
+                    ExprKind::Some(Box::new(payload)),
+                    TyKind::Option(ty),
+                    want,
+                    span,
+                )
             }
             (Wrapper::Some, _) => {
                 let payload = self.expr(arg, Want::Nothing);
                 let ty = stored(payload.ty);
-                self.wrapped(ExprKind::Some(Box::new(payload)), TyKind::Option(ty), Want::Nothing, span)
+                self.wrapped(
+                    ExprKind::Some(Box::new(payload)),
+                    TyKind::Option(ty),
+                    Want::Nothing,
+                    span,
+                )
             }
             (Wrapper::Ok, Some(TyKind::Result(ok, err))) => {
                 let payload = self.expr(arg, payload_want(want, ok));
                 let ty = stored(payload.ty);
-                self.wrapped(ExprKind::Ok(Box::new(payload)), TyKind::Result(ty, err), want, span)
+                self.wrapped(
+                    ExprKind::Ok(Box::new(payload)),
+                    TyKind::Result(ty, err),
+                    want,
+                    span,
+                )
             }
             (Wrapper::Ok, _) => {
                 let payload = self.expr(arg, Want::Nothing);
@@ -360,7 +378,12 @@ impl<'a> Checker<'a> {
             (Wrapper::Err, Some(TyKind::Result(ok, err))) => {
                 let payload = self.expr(arg, payload_want(want, err));
                 let ty = stored(payload.ty);
-                self.wrapped(ExprKind::Err(Box::new(payload)), TyKind::Result(ok, ty), want, span)
+                self.wrapped(
+                    ExprKind::Err(Box::new(payload)),
+                    TyKind::Result(ok, ty),
+                    want,
+                    span,
+                )
             }
             (Wrapper::Err, _) => {
                 let payload = self.expr(arg, Want::Nothing);

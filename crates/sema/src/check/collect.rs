@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use echo_syntax::ast::{
-    self, AliasDecl, EnumDecl, Func, Ident, ImplTarget, ImportDecl, ImportPath, Item as AstItem, ItemKind,
-    Stmt, StmtKind, StructDecl,
+    self, AliasDecl, EnumDecl, Func, Ident, ImplTarget, ImportDecl, ImportPath, Item as AstItem,
+    ItemKind, Stmt, StmtKind, StructDecl,
 };
 use echo_syntax::{Diagnostic, Span};
 
@@ -145,7 +145,10 @@ impl<'a> Checker<'a> {
 
     /// Collects the declarations of a block into the present scope, which is the block's.
     pub(super) fn collect_block(&mut self, stmts: &'a [Stmt]) {
-        if !stmts.iter().any(|stmt| matches!(stmt.kind, StmtKind::Item(_))) {
+        if !stmts
+            .iter()
+            .any(|stmt| matches!(stmt.kind, StmtKind::Item(_)))
+        {
             return;
         }
         let pending = self.declare_names(stmts);
@@ -233,7 +236,10 @@ impl<'a> Checker<'a> {
     }
 
     fn declare_enum(&mut self, decl: &'a EnumDecl) {
-        let payload = decl.variants.iter().find(|variant| !variant.payload.is_empty());
+        let payload = decl
+            .variants
+            .iter()
+            .find(|variant| !variant.payload.is_empty());
         let unsupported = match (decl.type_params.first(), payload) {
             (Some(param), _) => Some(("generic types are", param.span)),
             (None, Some(variant)) => Some(("variants with a payload are", variant.span)),
@@ -244,7 +250,9 @@ impl<'a> Checker<'a> {
             self.name_item(&decl.name, Item::Broken);
             for variant in &decl.variants {
                 let items = &mut self.scope_mut().items;
-                items.entry(variant.name.name.clone()).or_insert(Item::Broken);
+                items
+                    .entry(variant.name.name.clone())
+                    .or_insert(Item::Broken);
             }
             return;
         }
@@ -427,7 +435,10 @@ impl<'a> Checker<'a> {
             });
         }
         self.reject_bad_params(func, &params);
-        let result = func.result.as_ref().map_or(Ty::VOID, |ty| self.resolve_type(ty));
+        let result = func
+            .result
+            .as_ref()
+            .map_or(Ty::VOID, |ty| self.resolve_type(ty));
         self.functions.push(FunctionDecl {
             ast: func,
             name,
@@ -442,7 +453,9 @@ impl<'a> Checker<'a> {
             Some(owner) => self.declare_method(owner, &func.name, id),
             None => self.name_item(&func.name, Item::Func(id)),
         }
-        let is_library = self.modules[self.scopes[self.scope.index()].module].name.is_some();
+        let is_library = self.modules[self.scopes[self.scope.index()].module]
+            .name
+            .is_some();
         if !is_library {
             self.function_id(id);
         }
@@ -453,18 +466,21 @@ impl<'a> Checker<'a> {
             if param.name.is_underscore() {
                 continue;
             }
-            let first = params[..index].iter().find(|other| other.name.name == param.name.name);
+            let first = params[..index]
+                .iter()
+                .find(|other| other.name.name == param.name.name);
             if let Some(first) = first {
                 self.report_duplicate(&param.name, first.name.span);
             }
         }
-        let reference = params.iter().find(|param| matches!(self.kind(param.ty), TyKind::Ref(_)));
+        let reference = params
+            .iter()
+            .find(|param| matches!(self.kind(param.ty), TyKind::Ref(_)));
         if let (Some(_), Some(reference)) = (func.is_async, reference) {
             let message = "an `async func` cannot take a reference";
             self.report(
-                Diagnostic::error(code::BAD_REFERENCE, message, reference.span).with_note(
-                    "a reference lives for one call, and the coroutine may live longer",
-                ),
+                Diagnostic::error(code::BAD_REFERENCE, message, reference.span)
+                    .with_note("a reference lives for one call, and the coroutine may live longer"),
             );
         }
     }
@@ -494,7 +510,11 @@ impl<'a> Checker<'a> {
 
     fn declare_method(&mut self, owner: Ty, name: &Ident, id: DeclId) {
         if let Some(field) = self.field_span(owner, &name.name) {
-            let message = format!("`{}` is already a field of `{}`", name.name, self.show(owner));
+            let message = format!(
+                "`{}` is already a field of `{}`",
+                name.name,
+                self.show(owner)
+            );
             self.report(
                 Diagnostic::error(code::DUPLICATE, message, name.span)
                     .with_label(field, "the field is declared here"),

@@ -44,7 +44,12 @@ impl<'a> Checker<'a> {
                     let ty = want.hint().expect("an element was hinted at");
                     node(ExprKind::Array(Vec::new()), ty, span)
                 }
-                (None, Want::Exactly(ty, _)) if !is_open(ty) => self.array_of(Vec::new(), Ty::ERROR, span),
+                (None, Want::Exactly(Ty::ERROR, _)) => broken(span),
+                // Reported as a mismatch.
+                (None, Want::Exactly(..)) => {
+                    let ty = self.types.intern(TyKind::Array(Ty::ERROR));
+                    node(ExprKind::Array(Vec::new()), ty, span)
+                }
                 _ => self.cannot_infer("[]", "[int]", span),
             };
         }
@@ -109,7 +114,11 @@ impl<'a> Checker<'a> {
             _ => self.reject_void_element(value.ty, value.span),
         };
         let ty = self.intern_sized(TyKind::Array(stored(element)), span);
-        node(ExprKind::ArrayRepeat(Box::new(value), Box::new(count)), ty, span)
+        node(
+            ExprKind::ArrayRepeat(Box::new(value), Box::new(count)),
+            ty,
+            span,
+        )
     }
 
     pub(super) fn reject_negative_count(&mut self, count: &Expr, what: &str) {
@@ -125,6 +134,9 @@ impl<'a> Checker<'a> {
 
     /// `{…}`: a struct or a map, by the expected type; without one a map, if the keys cannot be field names.
     pub(super) fn braces(&mut self, entries: &'a [Entry], want: Want, span: Span) -> Expr {
+        if let Want::Exactly(Ty::ERROR, _) = want {
+            return self.broken_entries(entries, span);
+        }
         if let Some(ty) = want.hint() {
             match *self.kind(ty) {
                 TyKind::Struct(id) => return self.fields(id, ty, entries, span),
@@ -134,20 +146,27 @@ impl<'a> Checker<'a> {
                 _ => {}
             }
         }
-        let has_names = entries.iter().any(|entry| matches!(entry.key.kind, Ast::Name(_)));
+        let has_names = entries
+            .iter()
+            .any(|entry| matches!(entry.key.kind, Ast::Name(_)));
         if entries.is_empty() || has_names {
-            for entry in entries {
-                self.expr(&entry.value, Want::Nothing);
-            }
             let message = "it is not known here which struct or map this is";
             self.report(
                 Diagnostic::error(code::CANNOT_INFER, message, span).with_help(
                     "write the struct's name in front, or declare the type where it is stored",
                 ),
             );
-            return broken(span);
+            return self.broken_entries(entries, span);
         }
         self.map(entries, Want::Nothing, Want::Nothing, span)
+    }
+
+    /// Entries of what is not known; their values are checked all the same.
+    fn broken_entries(&mut self, entries: &'a [Entry], span: Span) -> Expr {
+        for entry in entries {
+            self.broken_call(std::slice::from_ref(&entry.value), span);
+        }
+        broken(span)
     }
 
     fn map(&mut self, entries: &'a [Entry], key: Want, value: Want, span: Span) -> Expr {
@@ -175,12 +194,19 @@ impl<'a> Checker<'a> {
         let value = self.reject_void_element(value, span);
         let ty = self.intern_sized(TyKind::Map(key, value), span);
         let entries = checked_keys.into_iter().zip(checked_values);
-        let entries = entries.filter_map(|(key, value)| Some((key?, value?))).collect();
+        let entries = entries
+            .filter_map(|(key, value)| Some((key?, value?)))
+            .collect();
         node(ExprKind::Map(entries), ty, span)
     }
 
     /// `Point{x: 1}`; also a map by the name of an alias.
-    pub(super) fn struct_literal(&mut self, ty: &ast::Type, entries: &'a [Entry], span: Span) -> Expr {
+    pub(super) fn struct_literal(
+        &mut self,
+        ty: &ast::Type,
+        entries: &'a [Entry],
+        span: Span,
+    ) -> Expr {
         let resolved = self.resolve_type(ty);
         match *self.kind(resolved) {
             TyKind::Struct(id) => self.fields(id, resolved, entries, span),
@@ -188,14 +214,11 @@ impl<'a> Checker<'a> {
                 self.map(entries, Want::plain(key), Want::plain(value), span)
             }
             _ => {
-                for entry in entries {
-                    self.expr(&entry.value, Want::Nothing);
-                }
                 if resolved != Ty::ERROR {
                     let message = format!("`{}` is not a struct", self.show(resolved));
                     self.error(code::NOT_A_TYPE, message, ty.span);
                 }
-                broken(span)
+                self.broken_entries(entries, span)
             }
         }
     }
@@ -206,7 +229,7 @@ impl<'a> Checker<'a> {
         let mut is_broken = false;
         for entry in entries {
             let Some(index) = self.field_of_entry(id, ty, entry) else {
-                self.expr(&entry.value, Want::Nothing);
+                self.broken_call(std::slice::from_ref(&entry.value), span);
                 is_broken = true;
                 continue;
             };
@@ -286,16 +309,28 @@ impl<'a> Checker<'a> {
         match *self.kind(base.ty) {
             TyKind::Array(element) => {
                 let index = self.position(arg);
-                node(ExprKind::Index(Box::new(base), Box::new(index)), element, span)
+                node(
+                    ExprKind::Index(Box::new(base), Box::new(index)),
+                    element,
+                    span,
+                )
             }
             TyKind::String => {
                 let index = self.position(arg);
-                node(ExprKind::CharAt(Box::new(base), Box::new(index)), Ty::CHAR, span)
+                node(
+                    ExprKind::CharAt(Box::new(base), Box::new(index)),
+                    Ty::CHAR,
+                    span,
+                )
             }
             TyKind::Map(key, value) => {
                 let key = self.expr(arg, Want::plain(key));
                 self.require_zero(value, span);
-                node(ExprKind::MapIndex(Box::new(base), Box::new(key)), value, span)
+                node(
+                    ExprKind::MapIndex(Box::new(base), Box::new(key)),
+                    value,
+                    span,
+                )
             }
             _ => {
                 self.expr(arg, Want::Nothing);

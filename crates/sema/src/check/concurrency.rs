@@ -8,9 +8,7 @@ use super::composites::stored;
 use super::expected::{Origin, Want, broken, node};
 use super::statements::Tail;
 use super::{Checker, code, is_open};
-use crate::typed::{
-    Block, Call, Expr, ExprKind, LocalId, Select, SelectCase, SelectKind,
-};
+use crate::typed::{Block, Call, Expr, ExprKind, LocalId, Select, SelectCase, SelectKind};
 use crate::types::{Ty, TyKind};
 
 impl<'a> Checker<'a> {
@@ -62,7 +60,12 @@ impl<'a> Checker<'a> {
             }
         };
         let is_reference = |arg: &Expr| matches!(self.kind(arg.ty), TyKind::Ref(_));
-        if let Some(span) = call.args.iter().find(|arg| is_reference(arg)).map(|arg| arg.span) {
+        if let Some(span) = call
+            .args
+            .iter()
+            .find(|arg| is_reference(arg))
+            .map(|arg| arg.span)
+        {
             self.report_later_reference(word, span);
             return None;
         }
@@ -159,7 +162,7 @@ impl<'a> Checker<'a> {
             return Some((channel, element));
         }
         if !is_open(channel.ty) {
-            let message = format!("{what} a channel, this is `{}`", self.show(channel.ty));
+            let message = format!("{what} a channel, not `{}`", self.show(channel.ty));
             self.error(code::BAD_OPERATION, message, channel.span);
         }
         None
@@ -173,15 +176,17 @@ impl<'a> Checker<'a> {
         span: Span,
     ) -> Expr {
         match self.sent(channel, value) {
-            Some((channel, value)) => {
-                node(ExprKind::Send(Box::new(channel), Box::new(value)), Ty::VOID, span)
-            }
+            Some((channel, value)) => node(
+                ExprKind::Send(Box::new(channel), Box::new(value)),
+                Ty::VOID,
+                span,
+            ),
             None => broken(span),
         }
     }
 
     fn sent(&mut self, channel: &'a ast::Expr, value: &'a ast::Expr) -> Option<(Expr, Expr)> {
-        let Some((channel, element)) = self.channel(channel, "only to a channel can be sent:") else {
+        let Some((channel, element)) = self.channel(channel, "`<-` sends to") else {
             self.broken_call(std::slice::from_ref(value), value.span);
             return None;
         };
@@ -193,9 +198,7 @@ impl<'a> Checker<'a> {
     /// `<- ch`
     pub(super) fn receive(&mut self, operand: &'a ast::Expr, span: Span) -> Expr {
         match self.channel(operand, "`<-` receives from") {
-            Some((channel, element)) => {
-                node(ExprKind::Receive(Box::new(channel)), element, span)
-            }
+            Some((channel, element)) => node(ExprKind::Receive(Box::new(channel)), element, span),
             None => broken(span),
         }
     }
@@ -294,8 +297,12 @@ impl<'a> Checker<'a> {
         let channel = self.channel(channel, "a case receives from");
         let element = channel.as_ref().map_or(Ty::ERROR, |(_, element)| *element);
         self.in_new_scope(|checker| {
-            let value = names.first().and_then(|name| checker.case_local(name, element));
-            let ok = names.get(1).and_then(|name| checker.case_local(name, Ty::BOOL));
+            let value = names
+                .first()
+                .and_then(|name| checker.case_local(name, element));
+            let ok = names
+                .get(1)
+                .and_then(|name| checker.case_local(name, Ty::BOOL));
             if let [value, ok, ..] = names
                 && !value.is_underscore()
                 && value.name == ok.name
@@ -326,8 +333,10 @@ impl<'a> Checker<'a> {
             TyKind::Result(payload, error) => (payload, Some(error)),
             _ => {
                 if !is_open(value.ty) {
-                    let message =
-                        format!("`?` takes an `Option` or a `Result`, not `{}`", self.show(value.ty));
+                    let message = format!(
+                        "`?` takes an `Option` or a `Result`, not `{}`",
+                        self.show(value.ty)
+                    );
                     self.error(code::BAD_PROPAGATION, message, span);
                 }
                 return broken(span);
@@ -366,9 +375,12 @@ impl<'a> Checker<'a> {
                 self.show(result)
             ),
         };
+        let label = match result {
+            Ty::VOID => "no result type is declared here",
+            _ => "the result type is declared here",
+        };
         self.report(
-            Diagnostic::error(code::BAD_PROPAGATION, message, span)
-                .with_label(declared, "the result type is declared here"),
+            Diagnostic::error(code::BAD_PROPAGATION, message, span).with_label(declared, label),
         );
     }
 }

@@ -65,7 +65,10 @@ fn rank_within(expr: &ast::Expr, depth: usize) -> Rank {
 
 fn is_arithmetic(op: BinaryOp) -> bool {
     use BinaryOp::{Add, BitAnd, BitOr, BitXor, Div, Mul, Rem, Shl, Shr, Sub};
-    matches!(op, Add | Sub | Mul | Div | Rem | BitAnd | BitOr | BitXor | Shl | Shr)
+    matches!(
+        op,
+        Add | Sub | Mul | Div | Rem | BitAnd | BitOr | BitXor | Shl | Shr
+    )
 }
 
 /// The rank of a block's value; a block without one says nothing.
@@ -133,9 +136,7 @@ impl<'a> Checker<'a> {
     pub(super) fn if_expr(&mut self, expr: &'a IfExpr, span: Span, tail: Tail) -> Expr {
         if expr.branches.len() > MAX_BRANCHES {
             let message = format!("an `if` has at most {MAX_BRANCHES} branches");
-            self.report(
-                Diagnostic::error(code::TOO_LARGE, message, span).with_help("use `match`"),
-            );
+            self.report(Diagnostic::error(code::TOO_LARGE, message, span).with_help("use `match`"));
             return super::expected::broken(span);
         }
         let mut conditions: Vec<Expr> = Vec::new();
@@ -192,14 +193,24 @@ impl<'a> Checker<'a> {
     }
 
     /// `if`s in the `else` of one another.
-    fn nest_branches(&self, conditions: Vec<Expr>, mut blocks: Vec<Block>, ty: Ty, span: Span) -> Expr {
+    fn nest_branches(
+        &self,
+        conditions: Vec<Expr>,
+        mut blocks: Vec<Block>,
+        ty: Ty,
+        span: Span,
+    ) -> Expr {
         let mut otherwise = match blocks.len() > conditions.len() {
             true => blocks.pop(),
             false => None,
         };
         let mut whole = None;
         for (condition, then) in conditions.into_iter().zip(blocks).rev() {
-            let from = if whole.is_none() { span } else { condition.span };
+            let from = if whole.is_none() {
+                span
+            } else {
+                condition.span
+            };
             let else_block = match whole.take() {
                 Some(inner) => Some(self.else_of(inner)),
                 None => otherwise.take(),

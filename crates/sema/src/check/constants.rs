@@ -20,9 +20,11 @@ fn constant_within(expr: &Expr, depth: usize) -> Option<i128> {
         ExprKind::Int(value) => Some(*value),
         ExprKind::Neg(inner) => Some(-constant_within(inner, depth)?),
         ExprKind::Convert(Conversion::Widen, inner) => constant_within(inner, depth),
-        ExprKind::Binary(op, left, right) => {
-            apply(*op, constant_within(left, depth)?, constant_within(right, depth)?)
-        }
+        ExprKind::Binary(op, left, right) => apply(
+            *op,
+            constant_within(left, depth)?,
+            constant_within(right, depth)?,
+        ),
         _ => None,
     }
 }
@@ -43,7 +45,13 @@ fn apply(op: BinaryOp, left: i128, right: i128) -> Option<i128> {
 
 impl Checker<'_> {
     /// Reports an operation on integers that always panics: a division by zero, an overflow of constants, a shift too far.
-    pub(super) fn reject_constant_panic(&mut self, op: BinaryOp, left: &Expr, right: &Expr, span: Span) {
+    pub(super) fn reject_constant_panic(
+        &mut self,
+        op: BinaryOp,
+        left: &Expr,
+        right: &Expr,
+        span: Span,
+    ) {
         let TyKind::Int(kind) = *self.kind(left.ty) else {
             return;
         };
@@ -52,7 +60,9 @@ impl Checker<'_> {
         };
         let message = match op {
             BinaryOp::Div | BinaryOp::Rem if right_value == 0 => "this divides by zero".to_string(),
-            BinaryOp::Shl | BinaryOp::Shr if !(0..i128::from(kind.bits())).contains(&right_value) => {
+            BinaryOp::Shl | BinaryOp::Shr
+                if !(0..i128::from(kind.bits())).contains(&right_value) =>
+            {
                 format!(
                     "this shifts by {right_value}, but `{}` has {} bits",
                     self.show(left.ty),

@@ -75,7 +75,11 @@ impl<'a> Checker<'a> {
 
     fn convert_to(&mut self, conversion: Conversion, value: Expr, ty: Ty, span: Span) -> Expr {
         if is_open(value.ty) || is_open(ty) {
-            return node(value.kind, if ty == Ty::ERROR { ty } else { value.ty }, span);
+            return node(
+                value.kind,
+                if ty == Ty::ERROR { ty } else { value.ty },
+                span,
+            );
         }
         if value.ty == ty {
             return Expr { span, ..value };
@@ -108,9 +112,13 @@ impl<'a> Checker<'a> {
         let (from, to) = (self.show(value.ty), self.show(ty));
         let help = match (self.kind(value.ty), self.kind(ty)) {
             (TyKind::Int(_), TyKind::Bool) => Some("compare: `x != 0`".to_string()),
-            (TyKind::String, TyKind::Array(_)) => Some("take its characters: `.chars()`".to_string()),
+            (TyKind::String, TyKind::Array(_)) => {
+                Some("take its characters: `.chars()`".to_string())
+            }
             (_, TyKind::Struct(_)) => Some(format!("a struct is written `{to}{{…}}`")),
-            _ => self.mismatch_help(value.ty, ty).filter(|help| !help.starts_with("convert")),
+            _ => self
+                .mismatch_help(value.ty, ty)
+                .filter(|help| !help.starts_with("convert")),
         };
         let message = format!("`{from}` cannot be converted to `{to}`");
         let mut diagnostic = Diagnostic::error(code::BAD_CONVERSION, message, span);

@@ -138,7 +138,11 @@ impl Checker<'_> {
 
     /// How to get from a type to the expected one.
     pub(super) fn mismatch_help(&self, found: Ty, expected: Ty) -> Option<String> {
-        let is_number = |ty: Ty| matches!(self.kind(ty), TyKind::Int(_) | TyKind::F32 | TyKind::F64);
+        let is_number =
+            |ty: Ty| matches!(self.kind(ty), TyKind::Int(_) | TyKind::F32 | TyKind::F64);
+        if found == expected {
+            return None;
+        }
         let to = self.show(expected);
         match (self.kind(found), self.kind(expected)) {
             (TyKind::Option(payload), _) if *payload == expected => Some(
@@ -159,7 +163,9 @@ impl Checker<'_> {
             (_, TyKind::Result(payload, _)) if *payload == found => {
                 Some("write `Ok(…)`".to_string())
             }
-            (_, TyKind::String) if found != Ty::VOID => Some("convert with `string(…)`".to_string()),
+            (_, TyKind::String) if found != Ty::VOID => {
+                Some("convert with `string(…)`".to_string())
+            }
             (TyKind::String, TyKind::Int(_)) => Some("parse it: `.parse_int()`".to_string()),
             (TyKind::String, TyKind::F64) => Some("parse it: `.parse_float()`".to_string()),
             (TyKind::Bool | TyKind::Char | TyKind::Enum(_), TyKind::Int(_)) => {

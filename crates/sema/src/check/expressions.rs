@@ -36,7 +36,7 @@ impl<'a> Checker<'a> {
             Ast::ArrayRepeat(value, count) => self.array_repeat(value, count, want, span),
             Ast::Braces(entries) => self.braces(entries, want, span),
             Ast::StructLit(ty, entries) => self.struct_literal(ty, entries, span),
-            Ast::Field(base, name, _) => self.member(base, name, span),
+            Ast::Field(base, name, _) => self.member(base, name, want, span),
             Ast::Bracket(base, args) => self.index(base, args, span),
             Ast::Slice(base, start, end) => {
                 self.slice(base, start.as_deref(), end.as_deref(), span)
@@ -157,11 +157,18 @@ impl<'a> Checker<'a> {
             Entity::Variants(variants) => self.bare_variant(name, &variants, want),
             Entity::Wrapper(Wrapper::None) => self.none(want, span),
             Entity::Wrapper(_) => self.not_a_value(name, "needs a value: write", "(…)"),
-            Entity::Builtin(_) => self.not_a_value(name, "is built in and can only be called:", "(…)"),
-            Entity::Type(_) | Entity::TypeFamily(_) => {
-                self.not_a_value(name, "is a type; a conversion is written", "(…)")
+            Entity::Builtin(_) => {
+                self.not_a_value(name, "is built in and can only be called:", "(…)")
             }
-            Entity::Module(_) => self.not_a_value(name, "is a module; its members are written", ".name"),
+            Entity::Type(ty) if matches!(self.kind(ty), TyKind::Struct(_)) => {
+                self.not_a_value(name, "is a struct; a value is written", "{…}")
+            }
+            Entity::Type(_) | Entity::TypeFamily(_) => {
+                self.not_a_value(name, "is a type; a value is written", "(…)")
+            }
+            Entity::Module(_) => {
+                self.not_a_value(name, "is a module; its members are written", ".name")
+            }
             Entity::Broken => broken(span),
             Entity::Enclosing => {
                 self.report_enclosing(name);
@@ -192,7 +199,10 @@ impl<'a> Checker<'a> {
         if let Some(first) = self.globals.redeclared(&name.name)
             && !self.was_reported(&name.name)
         {
-            let message = format!("`{}` is declared more than once at the top level", name.name);
+            let message = format!(
+                "`{}` is declared more than once at the top level",
+                name.name
+            );
             self.report(
                 Diagnostic::error(code::AMBIGUOUS_NAME, message, name.span)
                     .with_label(first, "here")
@@ -261,7 +271,7 @@ impl<'a> Checker<'a> {
         node(ExprKind::Variant(id, index, Vec::new()), ty, span)
     }
 
-    fn none(&mut self, want: Want, span: Span) -> Expr {
+    pub(super) fn none(&mut self, want: Want, span: Span) -> Expr {
         match want.hint() {
             Some(ty) if matches!(self.kind(ty), TyKind::Option(_)) => {
                 node(ExprKind::None, ty, span)
@@ -311,7 +321,10 @@ impl<'a> Checker<'a> {
 
     pub(super) fn require_printable(&mut self, value: &Expr) {
         if !self.is_printable(value.ty) {
-            let message = format!("`{}` cannot be printed: it is or holds a function", self.show(value.ty));
+            let message = format!(
+                "`{}` cannot be printed: it is or holds a function",
+                self.show(value.ty)
+            );
             self.error(code::UNFIT_TYPE, message, value.span);
         }
     }
@@ -322,7 +335,12 @@ impl<'a> Checker<'a> {
         message: Option<&'a ast::Expr>,
         span: Span,
     ) -> Expr {
-        let text = self.sources.slice(condition.span).lines().next().unwrap_or("");
+        let text = self
+            .sources
+            .slice(condition.span)
+            .lines()
+            .next()
+            .unwrap_or("");
         let text = format!("assertion failed: {text}");
         let condition = self.expr(condition, Want::plain(Ty::BOOL));
         let message = match message {

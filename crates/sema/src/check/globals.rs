@@ -10,8 +10,8 @@ use echo_syntax::Span;
 use super::Checker;
 use super::bodies::{Body, Role};
 use crate::typed::{
-    Block, Call, Callee, Expr, ExprKind, Function, Global, GlobalId, Local, LocalId, Place, Root, SelectKind, Step,
-    Stmt, StmtKind,
+    Block, Call, Callee, Expr, ExprKind, Function, Global, GlobalId, Local, LocalId, Place, Root,
+    SelectKind, Step, Stmt, StmtKind,
 };
 use crate::types::Ty;
 

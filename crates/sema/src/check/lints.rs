@@ -5,6 +5,14 @@ use echo_syntax::{Diagnostic, Span};
 use super::bodies::Role;
 use super::{Checker, code};
 
+/// Whether a warning says that something is never used.
+pub(super) fn is_about_use(code: &str) -> bool {
+    matches!(
+        code,
+        code::UNUSED_VARIABLE | code::UNUSED_FUNCTION | code::UNUSED_IMPORT
+    )
+}
+
 impl Checker<'_> {
     /// Variables of the function just checked that nothing reads. Those of the top level are looked at when all functions are known.
     pub(super) fn warn_unused_locals(&mut self) {

@@ -47,7 +47,13 @@ impl<'a> Checker<'a> {
         coverage(declarations, ty, arms)
     }
 
-    fn report_coverage(&mut self, coverage: &Coverage, expr: &MatchExpr, value: &Expr, is_value: bool) {
+    fn report_coverage(
+        &mut self,
+        coverage: &Coverage,
+        expr: &MatchExpr,
+        value: &Expr,
+        is_value: bool,
+    ) {
         for &index in &coverage.unreachable {
             let message = "no value reaches this arm";
             let span = expr.arms[index].pattern.span;
@@ -66,7 +72,7 @@ impl<'a> Checker<'a> {
         };
         let help = match missing.as_str() {
             "_" => "add the arm `_ => …`".to_string(),
-            _ => format!("add an arm for it, or `_ => …` for all that is left"),
+            _ => "add an arm for it, or `_ => …` for all that is left".to_string(),
         };
         self.report(diagnostic.with_help(help));
     }
@@ -89,7 +95,9 @@ impl<'a> Checker<'a> {
         let mut checked: Vec<Option<Arm>> = arms.iter().map(|_| None).collect();
         for at in by_rank(arms.iter().map(|arm| body_rank(&arm.body))) {
             let want = agreement.want();
-            let arm = self.arm(&arms[at], matched, |checker, body| checker.arm_value(body, want));
+            let arm = self.arm(&arms[at], matched, |checker, body| {
+                checker.arm_value(body, want)
+            });
             agreement.add(arm.body.ty, arm.body.span);
             checked[at] = Some(arm);
         }

@@ -6,7 +6,7 @@ use echo_syntax::{Diagnostic, Span};
 use super::collect::DeclId;
 use super::expected::{Want, broken, node};
 use super::places::Base;
-use super::scopes::{Entity, Wrapper};
+use super::scopes::{Entity, Native, Wrapper};
 use super::{Checker, code, is_open};
 use crate::builtins;
 use crate::typed::{Expr, ExprKind};
@@ -38,13 +38,21 @@ impl<'a> Checker<'a> {
     }
 
     /// `base.name`, not called.
-    pub(super) fn member(&mut self, base: &'a ast::Expr, name: &Ident, span: Span) -> Expr {
+    pub(super) fn member(
+        &mut self,
+        base: &'a ast::Expr,
+        name: &Ident,
+        want: Want,
+        span: Span,
+    ) -> Expr {
         match self.static_entity(base) {
             Entity::Module(module) => self.module_member(module, name, span),
             Entity::Type(ty) => self.type_member(ty, name, span),
-            Entity::TypeFamily(_) => {
-                let message = format!("a type has no member `{}`", name.name);
-                self.error(code::UNKNOWN_MEMBER, message, name.span);
+            Entity::TypeFamily(native) if native.name == "Option" && name.as_str() == "None" => {
+                self.none(want, span)
+            }
+            Entity::TypeFamily(native) => {
+                self.report_no_family_member(native, name);
                 broken(span)
             }
             Entity::Broken => broken(span),
@@ -53,6 +61,11 @@ impl<'a> Checker<'a> {
                 self.field_of(base, name, span)
             }
         }
+    }
+
+    fn report_no_family_member(&mut self, native: Native, name: &Ident) {
+        let message = format!("the type `{}` has no member `{}`", native.name, name.name);
+        self.error(code::UNKNOWN_MEMBER, message, name.span);
     }
 
     fn module_member(&mut self, module: usize, name: &Ident, span: Span) -> Expr {
@@ -65,7 +78,10 @@ impl<'a> Checker<'a> {
                 broken(span)
             }
             Entity::Builtin(_) => {
-                let message = format!("`{0}` is built in and can only be called: `{0}(…)`", name.name);
+                let message = format!(
+                    "`{0}` is built in and can only be called: `{0}(…)`",
+                    name.name
+                );
                 self.error(code::NOT_A_VALUE, message, name.span);
                 broken(span)
             }
@@ -135,7 +151,11 @@ impl<'a> Checker<'a> {
         }
         match self.kind(ty) {
             TyKind::Tuple(elements) => {
-                let message = format!("a tuple of {} has no element `{}`", elements.len(), name.name);
+                let message = format!(
+                    "a tuple of {} has no element `{}`",
+                    elements.len(),
+                    name.name
+                );
                 self.error(code::UNKNOWN_MEMBER, message, name.span);
             }
             _ => self.report_unknown_member(ty, name, "field"),
@@ -162,10 +182,6 @@ impl<'a> Checker<'a> {
                 }
                 entity => self.entity_call(entity, name, args, type_args, want, span),
             },
-            Entity::TypeFamily(None) if Wrapper::named(&name.name).is_some() => {
-                let wrapper = Wrapper::named(&name.name).expect("just looked up");
-                self.wrap(wrapper, args, want, span)
-            }
             Entity::Type(ty) => {
                 let value = self.type_member(ty, name, span);
                 if value.ty != Ty::ERROR {
@@ -173,11 +189,16 @@ impl<'a> Checker<'a> {
                 }
                 self.broken_call(args, span)
             }
-            Entity::TypeFamily(_) => {
-                let message = format!("a type has no member `{}`", name.name);
-                self.error(code::UNKNOWN_MEMBER, message, name.span);
-                self.broken_call(args, span)
-            }
+            // `Option.Some(x)`
+            Entity::TypeFamily(native) => match Wrapper::named(&name.name) {
+                Some(wrapper) if wrapper.family() == native.name => {
+                    self.wrap(wrapper, args, want, span)
+                }
+                _ => {
+                    self.report_no_family_member(native, name);
+                    self.broken_call(args, span)
+                }
+            },
             Entity::Broken => self.broken_call(args, span),
             _ => self.method_call(base, name, args, want, span),
         }

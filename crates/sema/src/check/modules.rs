@@ -71,7 +71,9 @@ impl<'a> Checker<'a> {
         self.add_module(None, file);
         for module in library {
             self.add_module(Some(module.name), &module.file);
-            self.diagnostics.extend(module.diagnostics.iter().cloned());
+            for found in &module.diagnostics {
+                self.report(found.clone());
+            }
         }
     }
 

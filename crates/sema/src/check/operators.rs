@@ -86,29 +86,27 @@ impl<'a> Checker<'a> {
     }
 
     /// Both operands in the type that holds all values of both, if there is one.
-    pub(super) fn common_type(
-        &mut self,
-        left: Expr,
-        right: Expr,
-    ) -> Result<(Expr, Expr, Ty), (Expr, Expr)> {
-        if is_open(left.ty) || is_open(right.ty) {
-            let ty = if is_open(left.ty) { right.ty } else { left.ty };
-            // An erroneous operand makes the whole erroneous.
-            let has_error = left.ty == Ty::ERROR || right.ty == Ty::ERROR;
-            return Ok((left, right, if has_error { Ty::ERROR } else { ty }));
+    pub(super) fn common_type(&mut self, left: Expr, right: Expr) -> (Expr, Expr, Option<Ty>) {
+        let (from, to) = (left.ty, right.ty);
+        // An erroneous operand makes the whole erroneous.
+        if from == Ty::ERROR || to == Ty::ERROR {
+            return (left, right, Some(Ty::ERROR));
         }
-        let ty = left.ty;
-        if ty == right.ty {
-            Ok((left, right, ty))
-        } else if self.is_widening(right.ty, ty) {
-            let right = self.convert(Conversion::Widen, right, ty);
-            Ok((left, right, ty))
-        } else if self.is_widening(ty, right.ty) {
-            let ty = right.ty;
-            Ok((self.convert(Conversion::Widen, left, ty), right, ty))
-        } else {
-            Err((left, right))
+        if from == to || to == Ty::NEVER {
+            return (left, right, Some(from));
         }
+        if from == Ty::NEVER {
+            return (left, right, Some(to));
+        }
+        if self.is_widening(to, from) {
+            let right = self.convert(Conversion::Widen, right, from);
+            return (left, right, Some(from));
+        }
+        if self.is_widening(from, to) {
+            let left = self.convert(Conversion::Widen, left, to);
+            return (left, right, Some(to));
+        }
+        (left, right, None)
     }
 
     fn report_operands(&mut self, op: &str, op_span: Span, left: &Expr, right: &Expr) {
@@ -119,10 +117,15 @@ impl<'a> Checker<'a> {
             .with_label(right.span, format!("`{right_text}`"));
         let is_number =
             |ty: Ty| matches!(self.kind(ty), TyKind::Int(_) | TyKind::F32 | TyKind::F64);
-        let both = |test: fn(&TyKind) -> bool| test(self.kind(left.ty)) && test(self.kind(right.ty));
+        let both =
+            |test: fn(&TyKind) -> bool| test(self.kind(left.ty)) && test(self.kind(right.ty));
         diagnostic.help = if is_number(left.ty) && is_number(right.ty) && left.ty != right.ty {
             let is_float = |ty: Ty| !matches!(self.kind(ty), TyKind::Int(_));
-            let to = if is_float(right.ty) { right_text } else { left_text };
+            let to = if is_float(right.ty) {
+                right_text
+            } else {
+                left_text
+            };
             Some(format!("convert one of them, for example with `{to}(…)`"))
         } else if both(|kind| matches!(kind, TyKind::Bool)) && matches!(op, "&" | "|" | "^") {
             Some("for `bool` write `&&`, `||` or `!=`".to_string())
@@ -148,12 +151,10 @@ impl<'a> Checker<'a> {
 
     fn compare(&mut self, expr: &'a BinaryExpr, op: CompareOp, span: Span) -> Expr {
         let (left, right) = self.operands(&expr.left, &expr.right, Want::Nothing);
-        let (left, right, ty) = match self.common_type(left, right) {
-            Ok(both) => both,
-            Err((left, right)) => {
-                self.report_operands(expr.op.as_str(), expr.op_span, &left, &right);
-                return broken(span);
-            }
+        let (left, right, common) = self.common_type(left, right);
+        let Some(ty) = common else {
+            self.report_operands(expr.op.as_str(), expr.op_span, &left, &right);
+            return broken(span);
         };
         let is_fit = match op {
             CompareOp::Eq | CompareOp::Ne => self.is_comparable(ty),
@@ -173,30 +174,26 @@ impl<'a> Checker<'a> {
         node(kind, Ty::BOOL, span)
     }
 
-    fn arithmetic(
-        &mut self,
-        expr: &'a BinaryExpr,
-        op: BinaryOp,
-        want: Want,
-        span: Span,
-    ) -> Expr {
+    fn arithmetic(&mut self, expr: &'a BinaryExpr, op: BinaryOp, want: Want, span: Span) -> Expr {
         let (left, right) = self.operands(&expr.left, &expr.right, want);
         if op == BinaryOp::Add && (left.ty == Ty::STRING || right.ty == Ty::STRING) {
             return self.concat(left, right, span);
         }
-        let (left, right, ty) = match self.common_type(left, right) {
-            Ok(both) => both,
-            Err((left, right)) => {
-                self.report_operands(expr.op.as_str(), expr.op_span, &left, &right);
-                return broken(span);
-            }
+        let (left, right, common) = self.common_type(left, right);
+        let Some(ty) = common else {
+            self.report_operands(expr.op.as_str(), expr.op_span, &left, &right);
+            return broken(span);
         };
         if !self.is_operand(op, ty) {
             self.report_operands(expr.op.as_str(), expr.op_span, &left, &right);
             return broken(span);
         }
         self.reject_constant_panic(op, &left, &right, span);
-        node(ExprKind::Binary(op, Box::new(left), Box::new(right)), ty, span)
+        node(
+            ExprKind::Binary(op, Box::new(left), Box::new(right)),
+            ty,
+            span,
+        )
     }
 
     fn is_operand(&self, op: BinaryOp, ty: Ty) -> bool {
@@ -232,8 +229,12 @@ impl<'a> Checker<'a> {
     fn shift(&mut self, expr: &'a BinaryExpr, op: BinaryOp, want: Want, span: Span) -> Expr {
         let left = self.expr(&expr.left, want.as_hint());
         let amount = self.expr(&expr.right, Want::Like(left.ty));
-        let is_integer =
-            |ty: Ty| matches!(self.kind(ty), TyKind::Int(_) | TyKind::Error | TyKind::Never);
+        let is_integer = |ty: Ty| {
+            matches!(
+                self.kind(ty),
+                TyKind::Int(_) | TyKind::Error | TyKind::Never
+            )
+        };
         if !is_integer(left.ty) || !is_integer(amount.ty) {
             self.report_operands(expr.op.as_str(), expr.op_span, &left, &amount);
             return broken(span);
@@ -247,7 +248,11 @@ impl<'a> Checker<'a> {
         };
         self.reject_constant_panic(op, &left, &amount, span);
         let ty = left.ty;
-        node(ExprKind::Binary(op, Box::new(left), Box::new(amount)), ty, span)
+        node(
+            ExprKind::Binary(op, Box::new(left), Box::new(amount)),
+            ty,
+            span,
+        )
     }
 
     // ------------------------------------------------------------ updates

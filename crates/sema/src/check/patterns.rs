@@ -26,7 +26,12 @@ impl<'a> Checker<'a> {
         self.sub_pattern(pattern, ty, &mut Bindings::default())
     }
 
-    fn sub_pattern(&mut self, pattern: &'a ast::Pattern, ty: Ty, bindings: &mut Bindings) -> Pattern {
+    fn sub_pattern(
+        &mut self,
+        pattern: &'a ast::Pattern,
+        ty: Ty,
+        bindings: &mut Bindings,
+    ) -> Pattern {
         let span = pattern.span;
         let kind = match &pattern.kind {
             Ast::Wildcard => PatternKind::Wildcard,
@@ -313,7 +318,12 @@ impl<'a> Checker<'a> {
         };
         let takes = usize::from(payload.is_some());
         if parts.len() != takes {
-            let message = format!("`{}` holds {}, but the pattern has {}", name.name, count_text(takes, "value"), parts.len());
+            let message = format!(
+                "`{}` holds {}, but the pattern has {}",
+                name.name,
+                count_text(takes, "value"),
+                parts.len()
+            );
             self.error(code::WRONG_COUNT, message, span);
             return self.misfit("", Ty::ERROR, parts, bindings, span);
         }
@@ -335,9 +345,9 @@ impl<'a> Checker<'a> {
         }
         match self.path_entity(qualifiers) {
             Entity::Type(named) => named == ty || named == Ty::ERROR,
-            Entity::TypeFamily(_) => match self.kind(ty) {
-                TyKind::Option(_) => qualifiers[0].as_str() == "Option",
-                TyKind::Result(..) => qualifiers[0].as_str() == "Result",
+            Entity::TypeFamily(native) => match self.kind(ty) {
+                TyKind::Option(_) => native.name == "Option",
+                TyKind::Result(..) => native.name == "Result",
                 _ => false,
             },
             Entity::Broken => true,
@@ -403,7 +413,12 @@ impl<'a> Checker<'a> {
         PatternKind::Struct(checked)
     }
 
-    fn field_pattern(&mut self, field: &'a FieldPattern, ty: Ty, bindings: &mut Bindings) -> Pattern {
+    fn field_pattern(
+        &mut self,
+        field: &'a FieldPattern,
+        ty: Ty,
+        bindings: &mut Bindings,
+    ) -> Pattern {
         match &field.pattern {
             Some(pattern) => self.sub_pattern(pattern, ty, bindings),
             None => {

@@ -127,7 +127,11 @@ impl<'a> Checker<'a> {
                 }
             }
             Root::Global(global) => {
-                let ty = if place.path.is_empty() { place.ty } else { self.global_ty(global) };
+                let ty = if place.path.is_empty() {
+                    place.ty
+                } else {
+                    self.global_ty(global)
+                };
                 (ExprKind::Global(global), ty)
             }
             Root::Discard => return broken(span),
@@ -163,7 +167,11 @@ impl<'a> Checker<'a> {
     // ------------------------------------------------------------ changing
 
     /// The target of an assignment (or of `+=` and its like); `None` after an error.
-    pub(super) fn assigned_place(&mut self, target: &'a ast::Expr, is_update: bool) -> Option<Place> {
+    pub(super) fn assigned_place(
+        &mut self,
+        target: &'a ast::Expr,
+        is_update: bool,
+    ) -> Option<Place> {
         if let Ast::Name(name) = &target.without_parens().kind {
             return self.assigned_variable(name, is_update);
         }
@@ -206,7 +214,10 @@ impl<'a> Checker<'a> {
                 let ty = self.local_ty(local);
                 if matches!(self.kind(ty), TyKind::Ref(_)) {
                     self.mark_read(local);
-                    let message = format!("`{}` is a reference, which always refers to the same place", name.name);
+                    let message = format!(
+                        "`{}` is a reference, which always refers to the same place",
+                        name.name
+                    );
                     self.report(
                         Diagnostic::error(code::BAD_ASSIGNMENT, message, name.span).with_help(
                             format!("assign to what it refers to: `*{} = …`", name.name),
@@ -243,7 +254,9 @@ impl<'a> Checker<'a> {
         self.report(
             Diagnostic::error(code::BAD_ASSIGNMENT, message, span)
                 .with_label(declared, "it is declared here")
-                .with_note("coroutines share state through channels, `sync.Mutex` and `sync.Atomic`"),
+                .with_note(
+                    "coroutines share state through channels, `sync.Mutex` and `sync.Atomic`",
+                ),
         );
     }
 
@@ -320,7 +333,8 @@ impl<'a> Checker<'a> {
             return broken(arg.span);
         }
         let Base::Place(place) = base else {
-            let message = "`&` takes a variable, a field, an element or an entry, not a temporary value";
+            let message =
+                "`&` takes a variable, a field, an element or an entry, not a temporary value";
             self.error(code::BAD_REFERENCE, message, arg.span);
             return broken(arg.span);
         };
@@ -370,9 +384,9 @@ impl<'a> Checker<'a> {
             })
             .collect();
         for (at, (root, path, span)) in references.iter().enumerate() {
-            let earlier = references[..at].iter().find(|(other, steps, _)| {
-                is_same_root(root, other) && paths_overlap(path, steps)
-            });
+            let earlier = references[..at]
+                .iter()
+                .find(|(other, steps, _)| is_same_root(root, other) && paths_overlap(path, steps));
             if let Some((_, _, first)) = earlier {
                 let message = "two references of one call overlap";
                 self.report(
@@ -403,14 +417,16 @@ fn is_same_root(left: &Root, right: &Root) -> bool {
 
 /// Whether one place may be, or be inside of, the other.
 fn paths_overlap(left: &[Step], right: &[Step]) -> bool {
-    left.iter().zip(right).all(|(left, right)| match (left, right) {
-        (Step::Field(left), Step::Field(right)) => left == right,
-        (Step::Index(left), Step::Index(right)) => {
-            let both = constant(left).zip(constant(right));
-            both.is_none_or(|(left, right)| left == right)
-        }
-        _ => true,
-    })
+    left.iter()
+        .zip(right)
+        .all(|(left, right)| match (left, right) {
+            (Step::Field(left), Step::Field(right)) => left == right,
+            (Step::Index(left), Step::Index(right)) => {
+                let both = constant(left).zip(constant(right));
+                both.is_none_or(|(left, right)| left == right)
+            }
+            _ => true,
+        })
 }
 
 /// A place without a way into it.

@@ -176,20 +176,7 @@ impl Checker<'_> {
         if let Some(&size) = self.properties.text.get(&ty) {
             return size;
         }
-        let parts = match self.kind(ty).clone() {
-            TyKind::Tuple(elements) => elements,
-            TyKind::Func(params, result) => params.into_iter().chain([result]).collect(),
-            TyKind::Map(a, b) | TyKind::Result(a, b) => vec![a, b],
-            TyKind::Array(inner)
-            | TyKind::Option(inner)
-            | TyKind::Ref(inner)
-            | TyKind::Chan(inner)
-            | TyKind::Future(inner)
-            | TyKind::Promise(inner)
-            | TyKind::Mutex(inner)
-            | TyKind::RwLock(inner) => vec![inner],
-            _ => Vec::new(),
-        };
+        let parts = type_arguments(self.kind(ty));
         // A part that is too large was reported when it was made; it is not looked into again.
         let sizes = parts.iter().map(|&part| self.text_size(part));
         let size = sizes.fold(1, u64::saturating_add);
@@ -201,7 +188,12 @@ impl Checker<'_> {
     pub(super) fn reject_unbounded_struct(&mut self, id: StructId) {
         let ty = self.types.intern(TyKind::Struct(id));
         let Err(cycle) = self.count_parts(ty, &mut Vec::new()) else {
-            if self.properties.parts.get(&ty).is_some_and(|&parts| parts > MAX_PARTS) {
+            if self
+                .properties
+                .parts
+                .get(&ty)
+                .is_some_and(|&parts| parts > MAX_PARTS)
+            {
                 let span = self.struct_spans[id.0 as usize].0;
                 let name = &self.structs[id.0 as usize].name;
                 let message = format!("`{name}` holds more than {MAX_PARTS} values in place");
@@ -248,7 +240,12 @@ impl Checker<'_> {
         Ok(parts)
     }
 
-    fn count_fields(&mut self, ty: Ty, id: StructId, open: &mut Vec<Ty>) -> Result<u64, (StructId, usize)> {
+    fn count_fields(
+        &mut self,
+        ty: Ty,
+        id: StructId,
+        open: &mut Vec<Ty>,
+    ) -> Result<u64, (StructId, usize)> {
         open.push(ty);
         let mut parts: u64 = 1;
         for (index, field) in self.field_types(id).into_iter().enumerate() {
@@ -272,5 +269,23 @@ impl Checker<'_> {
             TyKind::Result(ok, err) => self.holds_open(*ok, open) || self.holds_open(*err, open),
             _ => false,
         }
+    }
+}
+
+/// The types a type is written with.
+pub(super) fn type_arguments(kind: &TyKind) -> Vec<Ty> {
+    match kind {
+        TyKind::Tuple(elements) => elements.clone(),
+        TyKind::Func(params, result) => params.iter().copied().chain([*result]).collect(),
+        TyKind::Map(a, b) | TyKind::Result(a, b) => vec![*a, *b],
+        TyKind::Array(inner)
+        | TyKind::Option(inner)
+        | TyKind::Ref(inner)
+        | TyKind::Chan(inner)
+        | TyKind::Future(inner)
+        | TyKind::Promise(inner)
+        | TyKind::Mutex(inner)
+        | TyKind::RwLock(inner) => vec![*inner],
+        _ => Vec::new(),
     }
 }

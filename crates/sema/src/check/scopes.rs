@@ -11,7 +11,7 @@ use echo_syntax::Span;
 use echo_syntax::ast::Ident;
 
 use super::Checker;
-use super::collect::{AliasId, DeclId, Imported, ImportId};
+use super::collect::{AliasId, DeclId, ImportId, Imported};
 use crate::builtins::{self, Constant};
 use crate::typed::LocalId;
 use crate::types::{EnumId, Ty};
@@ -83,11 +83,11 @@ pub(super) enum Entity {
     Global(LocalId),
     Func(DeclId),
     Type(Ty),
-    /// A built-in type that needs type arguments; the module it belongs to.
-    TypeFamily(Option<&'static str>),
+    /// A built-in type that needs type arguments.
+    TypeFamily(Native),
     Module(usize),
-    /// A built-in function; the module it belongs to.
-    Builtin(Option<&'static str>),
+    /// A built-in function.
+    Builtin(Native),
     Constant(Constant),
     /// At least one.
     Variants(Vec<(EnumId, usize)>),
@@ -98,6 +98,14 @@ pub(super) enum Entity {
     /// Was reported.
     Broken,
     Unknown,
+}
+
+/// A row of the table of built-ins: its own name, whatever an import calls it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Native {
+    /// `None` for a predeclared one.
+    pub module: Option<&'static str>,
+    pub name: &'static str,
 }
 
 /// The predeclared variants.
@@ -118,6 +126,14 @@ impl Wrapper {
             "Err" => Wrapper::Err,
             _ => return None,
         })
+    }
+
+    /// The type it is a variant of.
+    pub fn family(self) -> &'static str {
+        match self {
+            Wrapper::Some | Wrapper::None => "Option",
+            Wrapper::Ok | Wrapper::Err => "Result",
+        }
     }
 }
 
@@ -158,9 +174,7 @@ impl Checker<'_> {
     /// The scopes from the present one outwards.
     pub(super) fn visible_scopes(&self) -> impl Iterator<Item = (ScopeId, &Scope)> {
         let id = |id: ScopeId| (id, &self.scopes[id.index()]);
-        std::iter::successors(Some(id(self.scope)), move |(_, scope)| {
-            scope.parent.map(id)
-        })
+        std::iter::successors(Some(id(self.scope)), move |(_, scope)| scope.parent.map(id))
     }
 
     /// The names visible here, for suggestions.
@@ -279,18 +293,20 @@ impl Checker<'_> {
 
     /// A built-in of a module, or a predeclared one.
     pub(super) fn native_entity(&mut self, module: Option<&'static str>, name: &str) -> Entity {
-        if !builtins::function(module, name).is_empty() {
-            return Entity::Builtin(module);
+        if let Some(signature) = builtins::function(module, name).first() {
+            let name = signature.name();
+            return Entity::Builtin(Native { module, name });
         }
         if let Some(constant) = module.and_then(|module| builtins::constant(module, name)) {
             return Entity::Constant(constant);
         }
-        if !builtins::is_type(module, name) {
+        let mut types = builtins::type_names(module).into_iter();
+        let Some(name) = types.find(|candidate| *candidate == name) else {
             return Entity::Unknown;
-        }
+        };
         match builtins::type_named(&mut self.types, module, name, &[]) {
             Ok(ty) => Entity::Type(ty),
-            Err(_) => Entity::TypeFamily(module),
+            Err(_) => Entity::TypeFamily(Native { module, name }),
         }
     }
 

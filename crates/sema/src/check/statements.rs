@@ -88,7 +88,10 @@ impl<'a> Checker<'a> {
     fn valueless_block(&mut self, block: &ast::Block, tail: Tail) -> Ty {
         match tail {
             Tail::Value(Want::Exactly(ty, origin)) if !matches!(ty, Ty::VOID | Ty::ERROR) => {
-                let message = format!("this block must end with a value of type `{}`", self.show(ty));
+                let message = format!(
+                    "this block must end with a value of type `{}`",
+                    self.show(ty)
+                );
                 let span = super::bodies::closing_brace(block.span);
                 let mut diagnostic = Diagnostic::error(code::TYPE_MISMATCH, message, span);
                 if let Some((span, text)) = origin.said {
@@ -157,7 +160,11 @@ impl<'a> Checker<'a> {
     pub(super) fn lone_stmt(&mut self, stmt: &'a ast::Stmt) -> (Block, Ty) {
         let sequence =
             self.in_new_scope(|checker| checker.stmts(std::slice::from_ref(stmt), Tail::Statement));
-        let ty = if sequence.diverges { Ty::NEVER } else { Ty::VOID };
+        let ty = if sequence.diverges {
+            Ty::NEVER
+        } else {
+            Ty::VOID
+        };
         let block = Block {
             stmts: sequence.stmts,
             value: None,
@@ -307,13 +314,18 @@ impl<'a> Checker<'a> {
     fn declare_variable(&mut self, name: &Ident, ty: Ty) -> LocalId {
         if let Some(&first) = self.scope_mut().item_spans.get(&name.name) {
             self.report_duplicate(name, first);
+            return self.new_local(name.as_str(), ty, name.span, Role::Silent);
         }
         let is_global = self.scope == ScopeId::FIRST;
         if is_global && let Some((first, _)) = self.local_named(&name.name) {
             let first = self.local_span(first);
             self.globals.note_redeclared(&name.name, first);
         }
-        let role = if is_global { Role::Global } else { Role::Variable };
+        let role = if is_global {
+            Role::Global
+        } else {
+            Role::Variable
+        };
         self.declare(name, ty, role)
     }
 
@@ -495,16 +507,17 @@ impl<'a> Checker<'a> {
         body: &'a ast::Block,
     ) -> StmtKind {
         let (start, end) = self.operands(start, end, Want::Nothing);
-        let (start, end, ty) = match self.common_type(start, end) {
-            Ok((start, end, ty)) => (start, end, ty),
-            Err((start, end)) => {
-                let (from, to) = (self.show(start.ty), self.show(end.ty));
-                let message = format!("a range cannot go from `{from}` to `{to}`");
-                self.error(code::TYPE_MISMATCH, message, start.span.to(end.span));
-                (start, end, Ty::ERROR)
-            }
-        };
-        let is_integer = matches!(self.kind(ty), TyKind::Int(_) | TyKind::Error | TyKind::Never);
+        let (start, end, common) = self.common_type(start, end);
+        let ty = common.unwrap_or_else(|| {
+            let (from, to) = (self.show(start.ty), self.show(end.ty));
+            let message = format!("a range cannot go from `{from}` to `{to}`");
+            self.error(code::TYPE_MISMATCH, message, start.span.to(end.span));
+            Ty::ERROR
+        });
+        let is_integer = matches!(
+            self.kind(ty),
+            TyKind::Int(_) | TyKind::Error | TyKind::Never
+        );
         if !is_integer {
             let message = format!("a range is of integers, not `{}`", self.show(ty));
             self.error(code::BAD_OPERANDS, message, start.span.to(end.span));
@@ -544,7 +557,9 @@ impl<'a> Checker<'a> {
     fn report_not_iterable(&mut self, iterable: &Expr, name: &Ident) -> Ty {
         let help = match self.kind(iterable.ty) {
             TyKind::Error | TyKind::Never => return Ty::ERROR,
-            TyKind::Map(..) => Some("go over the entries of a map with `for (key, value) in …`".to_string()),
+            TyKind::Map(..) => {
+                Some("go over the entries of a map with `for (key, value) in …`".to_string())
+            }
             TyKind::Int(_) => Some(format!("count with `for {} in 0..n`", name.name)),
             _ => None,
         };
@@ -569,8 +584,7 @@ impl<'a> Checker<'a> {
             TyKind::Error | TyKind::Never => (Ty::ERROR, Ty::ERROR),
             _ => {
                 let message = format!("only a map has pairs, this is `{}`", self.show(iterable.ty));
-                let mut diagnostic =
-                    Diagnostic::error(code::TYPE_MISMATCH, message, iterable.span);
+                let mut diagnostic = Diagnostic::error(code::TYPE_MISMATCH, message, iterable.span);
                 if matches!(self.kind(iterable.ty), TyKind::Array(_)) {
                     let help = "use `for x in …`, or count with `for i in 0..len(…)`";
                     diagnostic = diagnostic.with_help(help);

@@ -13,8 +13,12 @@ use crate::types::{Ty, TyKind};
 const MAX_ERRORS_WITH_SUGGESTION: usize = 100;
 
 /// The candidate most like `name`, if one is like it at all.
-pub(super) fn closest<'c>(name: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
-    let limit = (name.chars().count() / 3).max(1);
+pub(super) fn closest<'c>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    let length = name.chars().count();
+    let limit = (length / 3).max(1).min(length.saturating_sub(1));
     let scored = candidates
         .into_iter()
         .filter(|candidate| *candidate != name && *candidate != "_")
@@ -101,7 +105,9 @@ impl Checker<'_> {
         let message = format!("`{}` is a variable of the enclosing function", name.name);
         self.report(
             Diagnostic::error(code::ENCLOSING_LOCAL, message, name.span)
-                .with_note("a nested function sees the functions and types around it, not the variables")
+                .with_note(
+                    "a nested function sees the functions and types around it, not the variables",
+                )
                 .with_help("pass it as an argument"),
         );
     }
@@ -130,7 +136,12 @@ impl Checker<'_> {
     fn visible_types(&self) -> Vec<Arc<str>> {
         let items = self.visible_scopes().flat_map(|(_, scope)| &scope.items);
         items
-            .filter(|(_, item)| matches!(item, super::scopes::Item::Type(_) | super::scopes::Item::Alias(_)))
+            .filter(|(_, item)| {
+                matches!(
+                    item,
+                    super::scopes::Item::Type(_) | super::scopes::Item::Alias(_)
+                )
+            })
             .map(|(name, _)| name.clone())
             .collect()
     }
@@ -189,7 +200,10 @@ impl Checker<'_> {
         let names = match self.kind(ty) {
             TyKind::Enum(id) => {
                 let variants = &self.enums[id.0 as usize].variants;
-                variants.iter().map(|variant| variant.name.clone()).collect()
+                variants
+                    .iter()
+                    .map(|variant| variant.name.clone())
+                    .collect()
             }
             TyKind::Option(_) => vec!["Some".to_string(), "None".to_string()],
             TyKind::Result(..) => vec!["Ok".to_string(), "Err".to_string()],

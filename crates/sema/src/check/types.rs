@@ -4,7 +4,7 @@ use echo_syntax::ast::{Ident, Type, TypeKind, TypePath};
 use echo_syntax::{Diagnostic, Span};
 
 use super::collect::{AliasId, AliasState};
-use super::scopes::Entity;
+use super::scopes::{Entity, Native};
 use super::{Checker, code, path_text};
 use crate::builtins::{self, TypeNameError};
 use crate::types::{Ty, TyKind};
@@ -16,7 +16,8 @@ impl Checker<'_> {
         if !matches!(self.kind(resolved), TyKind::Ref(_)) {
             return resolved;
         }
-        let message = "a reference lives for one call: only parameters and receivers have such types";
+        let message =
+            "a reference lives for one call: only parameters and receivers have such types";
         self.report(
             Diagnostic::error(code::BAD_REFERENCE, message, ty.span)
                 .with_help("leave the `*` out: every value can be copied cheaply"),
@@ -39,7 +40,10 @@ impl Checker<'_> {
                 TyKind::Tuple(elements.iter().map(|ty| self.resolve_type(ty)).collect())
             }
             TypeKind::Func(params, result) => {
-                let params = params.iter().map(|ty| self.resolve_param_type(ty)).collect();
+                let params = params
+                    .iter()
+                    .map(|ty| self.resolve_param_type(ty))
+                    .collect();
                 let result = result.as_ref().map_or(Ty::VOID, |ty| self.resolve_type(ty));
                 TyKind::Func(params, result)
             }
@@ -81,14 +85,18 @@ impl Checker<'_> {
             return key;
         }
         let message = format!("`{}` cannot be the key of a map", self.show(key));
-        self.report(Diagnostic::error(code::BAD_TYPE, message, span).with_note(
-            "keys are bool, integers, floats, strings, chars, enums and structs",
-        ));
+        self.report(
+            Diagnostic::error(code::BAD_TYPE, message, span)
+                .with_note("keys are bool, integers, floats, strings, chars, enums and structs"),
+        );
         Ty::ERROR
     }
 
-    /// The type, or an error when its text would go on for pages.
+    /// The type; or an error when one of its parts is one, or when its text would go on for pages.
     pub(super) fn intern_sized(&mut self, kind: TyKind, span: Span) -> Ty {
+        if super::properties::type_arguments(&kind).contains(&Ty::ERROR) {
+            return Ty::ERROR;
+        }
         let ty = self.types.intern(kind);
         if !self.is_too_large(ty) {
             return ty;
@@ -103,7 +111,6 @@ impl Checker<'_> {
     // ------------------------------------------------------------ names
 
     fn resolve_path(&mut self, path: &TypePath, span: Span) -> Ty {
-        let args: Vec<Ty> = path.args.iter().map(|ty| self.resolve_type(ty)).collect();
         let name = path.last();
         let entity = match &path.segments[..] {
             [name] => self.type_entity(name),
@@ -128,9 +135,12 @@ impl Checker<'_> {
             }
         };
         match entity {
-            Entity::Type(ty) if args.is_empty() => ty,
+            Entity::Type(ty) if path.args.is_empty() => ty,
             Entity::Type(ty) => self.report_type_arguments(ty, span),
-            Entity::TypeFamily(module) => self.instantiate(module, name, &args, span),
+            Entity::TypeFamily(native) => {
+                let args: Vec<Ty> = path.args.iter().map(|ty| self.resolve_type(ty)).collect();
+                self.instantiate(native, &args, span)
+            }
             Entity::Broken => Ty::ERROR,
             Entity::Unknown | Entity::Enclosing => {
                 self.report_unknown_type(name);
@@ -174,20 +184,19 @@ impl Checker<'_> {
     }
 
     /// `Option[T]`
-    fn instantiate(&mut self, module: Option<&str>, name: &Ident, args: &[Ty], span: Span) -> Ty {
-        let message = match builtins::type_named(&mut self.types, module, &name.name, args) {
-            Ok(ty) if self.is_too_large(ty) => {
+    fn instantiate(&mut self, native: Native, args: &[Ty], span: Span) -> Ty {
+        let Native { module, name } = native;
+        let message = match builtins::type_named(&mut self.types, module, name, args) {
+            Ok(ty) => {
                 let kind = self.kind(ty).clone();
                 return self.intern_sized(kind, span);
             }
-            Ok(ty) => return ty,
             Err(TypeNameError::Arguments(count)) => format!(
-                "`{}` takes {}",
-                name.name,
+                "`{name}` takes {}",
                 super::count_text(count, "type argument")
             ),
-            Err(TypeNameError::OnlyInt) => format!("`{}` exists for `int` only", name.name),
-            Err(TypeNameError::Unknown) => format!("there is no type `{}`", name.name),
+            Err(TypeNameError::OnlyInt) => format!("`{name}` exists for `int` only"),
+            Err(TypeNameError::Unknown) => format!("there is no type `{name}`"),
         };
         self.error(code::TYPE_ARGUMENTS, message, span);
         Ty::ERROR
