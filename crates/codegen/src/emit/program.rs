@@ -107,30 +107,26 @@ define i32 @main(i32 %argc, ptr %argv) uwtable {
         let program = self.program;
         for (number, global) in program.globals.iter().enumerate() {
             let name = global_symbol(number, &global.name);
-            let (llvm, zero) = (self.global_type(global.ty), self.zero_constant(global.ty));
+            let has_zero = layout::has_zero(program, global.ty);
+            let zero = match has_zero {
+                true => self.zero_constant(global.ty),
+                false => "zeroinitializer".to_string(),
+            };
+            let llvm = self.global_type(global.ty);
             writeln!(out, "{name} = internal global {llvm} {zero}, align 8")
                 .expect("writing to a string cannot fail");
-            // Without a zero value there may be nothing to drop; the program ends anyway.
-            if layout::is_managed(program, global.ty) && layout::has_zero(program, global.ty) {
+            if layout::is_managed(program, global.ty) {
+                if !has_zero {
+                    drops.push_str(&self.skip_unset(number, &name, global.ty));
+                }
                 let desc = self.desc(global.ty);
                 self.runtime.insert("echo_drop");
                 writeln!(drops, "  call void @echo_drop(ptr {name}, ptr {desc})")
                     .expect("writing to a string cannot fail");
-            } else if layout::is_block(program, global.ty) {
-                let desc = self.desc(global.ty);
-                self.runtime.insert("echo_release");
-                write!(
-                    drops,
-                    "  %block{number} = load ptr, ptr {name}
-  %unset{number} = icmp eq ptr %block{number}, null
-  br i1 %unset{number}, label %next{number}, label %drop{number}
-drop{number}:
-  call void @echo_release(ptr %block{number}, ptr {desc})
-  br label %next{number}
-next{number}:
-"
-                )
-                .expect("writing to a string cannot fail");
+                if !has_zero {
+                    writeln!(drops, "  br label %next{number}\nnext{number}:")
+                        .expect("writing to a string cannot fail");
+                }
             }
         }
         write!(
@@ -139,6 +135,19 @@ next{number}:
         )
         .expect("writing to a string cannot fail");
         out
+    }
+
+    /// Goes to `next` unless the global of a type without zero value has been assigned: until then all its bits are zero, which no value's are.
+    fn skip_unset(&self, number: usize, name: &str, ty: Ty) -> String {
+        let words = layout::layout(self.program, ty).size.div_ceil(8);
+        format!(
+            "  %words{number} = load i{bits}, ptr {name}, align 8
+  %unset{number} = icmp eq i{bits} %words{number}, 0
+  br i1 %unset{number}, label %next{number}, label %drop{number}
+drop{number}:
+",
+            bits = words * 64
+        )
     }
 
     /// Globals are read and written atomically, so a bool is a byte.
