@@ -50,7 +50,7 @@ impl<'a> Checker<'a> {
             self.report_argument_count(&name.name, None, takes, 0, span);
             return broken(span);
         };
-        let first = self.expr(first, Want::Nothing);
+        let first = self.operand(first, Want::Nothing);
         if super::is_open(first.ty) {
             return self.broken_call(rest, span);
         }

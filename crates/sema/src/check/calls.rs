@@ -44,7 +44,7 @@ impl<'a> Checker<'a> {
                 self.conversion(ty, args, span)
             }
             _ => {
-                let callee = self.expr(callee, Want::Nothing);
+                let callee = self.operand(callee, Want::Nothing);
                 self.value_call(callee, args, span)
             }
         }

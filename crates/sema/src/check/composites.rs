@@ -296,7 +296,7 @@ impl<'a> Checker<'a> {
 
     /// `a[i]`, `m[k]`, `s[i]`
     pub(super) fn index(&mut self, base: &'a ast::Expr, args: &'a [ast::Expr], span: Span) -> Expr {
-        let base = self.expr(base, Want::Nothing);
+        let base = self.operand(base, Want::Nothing);
         self.index_of(base, args, span)
     }
 
@@ -382,7 +382,7 @@ impl<'a> Checker<'a> {
         end: Option<&'a ast::Expr>,
         span: Span,
     ) -> Expr {
-        let base = self.expr(base, Want::Nothing);
+        let base = self.operand(base, Want::Nothing);
         let start = start.map(|start| Box::new(self.position(start)));
         let end = end.map(|end| Box::new(self.position(end)));
         let ty = base.ty;

@@ -117,7 +117,7 @@ impl<'a> Checker<'a> {
 
     /// A future and the type of its value.
     fn future(&mut self, operand: &'a ast::Expr, word: &str) -> Option<(Expr, Ty)> {
-        let future = self.expr(operand, Want::Nothing);
+        let future = self.operand(operand, Want::Nothing);
         if let TyKind::Future(value) = *self.kind(future.ty) {
             return Some((future, value));
         }
@@ -157,7 +157,7 @@ impl<'a> Checker<'a> {
 
     /// A channel and the type of what goes through it.
     fn channel(&mut self, operand: &'a ast::Expr, what: &str) -> Option<(Expr, Ty)> {
-        let channel = self.expr(operand, Want::Nothing);
+        let channel = self.operand(operand, Want::Nothing);
         if let TyKind::Chan(element) = *self.kind(channel.ty) {
             return Some((channel, element));
         }
@@ -327,7 +327,7 @@ impl<'a> Checker<'a> {
 
     /// `e?`
     pub(super) fn propagate(&mut self, operand: &'a ast::Expr, span: Span) -> Expr {
-        let value = self.expr(operand, Want::Nothing);
+        let value = self.operand(operand, Want::Nothing);
         let (payload, error) = match *self.kind(value.ty) {
             TyKind::Option(payload) => (payload, None),
             TyKind::Result(payload, error) => (payload, Some(error)),

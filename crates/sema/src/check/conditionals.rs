@@ -141,7 +141,7 @@ impl<'a> Checker<'a> {
         }
         let mut conditions: Vec<Expr> = Vec::new();
         for branch in &expr.branches {
-            conditions.push(self.expr(&branch.condition, Want::plain(Ty::BOOL)));
+            conditions.push(self.operand(&branch.condition, Want::plain(Ty::BOOL)));
         }
         let bodies: Vec<&'a ast::Block> = expr
             .branches

@@ -70,7 +70,7 @@ impl<'a> Checker<'a> {
             true => Want::Like(ty),
             false => Want::Nothing,
         };
-        self.expr(value, want)
+        self.operand(value, want)
     }
 
     fn convert_to(&mut self, conversion: Conversion, value: Expr, ty: Ty, span: Span) -> Expr {

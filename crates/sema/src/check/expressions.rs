@@ -20,6 +20,17 @@ impl<'a> Checker<'a> {
         self.fit(checked, want)
     }
 
+    /// Checks an expression whose value something is done with at once, so that there must be one: `panic("…") + 1` makes no sense.
+    pub(super) fn operand(&mut self, expr: &'a ast::Expr, want: Want) -> Expr {
+        let operand = self.expr(expr, want);
+        if operand.ty != Ty::NEVER {
+            return operand;
+        }
+        let message = "this never gives a value, so nothing can be done with it";
+        self.error(code::NOT_A_VALUE, message, operand.span);
+        broken(operand.span)
+    }
+
     /// The expression with the type it has by itself, given a hint.
     fn unfitted(&mut self, expr: &'a ast::Expr, want: Want) -> Expr {
         let span = expr.span;
@@ -112,7 +123,7 @@ impl<'a> Checker<'a> {
         if let Some(local) = self.reference_local(operand) {
             return self.deref_local(local, span);
         }
-        let value = self.expr(operand, Want::Nothing);
+        let value = self.operand(operand, Want::Nothing);
         if value.ty != Ty::ERROR {
             let message = format!("`*` takes a reference, not `{}`", self.show(value.ty));
             self.error(code::BAD_REFERENCE, message, op_span);
@@ -342,7 +353,7 @@ impl<'a> Checker<'a> {
             .next()
             .unwrap_or("");
         let text = format!("assertion failed: {text}");
-        let condition = self.expr(condition, Want::plain(Ty::BOOL));
+        let condition = self.operand(condition, Want::plain(Ty::BOOL));
         let message = match message {
             Some(message) => self.expr(message, Want::plain(Ty::STRING)),
             None => node(ExprKind::Str(text), Ty::STRING, span),

@@ -13,7 +13,7 @@ use crate::types::Ty;
 
 impl<'a> Checker<'a> {
     pub(super) fn match_expr(&mut self, expr: &'a MatchExpr, span: Span, tail: Tail) -> Expr {
-        let value = self.expr(&expr.value, Want::Nothing);
+        let value = self.operand(&expr.value, Want::Nothing);
         let errors_before = self.error_count;
         let (arms, ty) = match tail {
             Tail::Statement => self.statement_arms(&expr.arms, value.ty),
@@ -113,7 +113,7 @@ impl<'a> Checker<'a> {
         self.in_new_scope(|checker| {
             let pattern = checker.pattern(&arm.pattern, matched);
             let guard = arm.guard.as_ref();
-            let guard = guard.map(|guard| checker.expr(guard, Want::plain(Ty::BOOL)));
+            let guard = guard.map(|guard| checker.operand(guard, Want::plain(Ty::BOOL)));
             let body = body(checker, &arm.body);
             Arm {
                 pattern,

@@ -57,7 +57,7 @@ impl<'a> Checker<'a> {
             }
             Entity::Broken => broken(span),
             _ => {
-                let base = self.expr(base, Want::Nothing);
+                let base = self.operand(base, Want::Nothing);
                 self.field_of(base, name, span)
             }
         }

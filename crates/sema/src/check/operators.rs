@@ -17,7 +17,7 @@ impl<'a> Checker<'a> {
             Ast::Float(value) => return self.float_literal(-value, want, span),
             _ => {}
         }
-        let operand = self.expr(operand, want.as_hint());
+        let operand = self.operand(operand, want.as_hint());
         let fits = match self.kind(operand.ty) {
             TyKind::Int(kind) => kind.is_signed(),
             TyKind::F32 | TyKind::F64 | TyKind::Error | TyKind::Never => true,
@@ -33,7 +33,7 @@ impl<'a> Checker<'a> {
     }
 
     pub(super) fn not(&mut self, operand: &'a ast::Expr, span: Span) -> Expr {
-        let operand = self.expr(operand, Want::Nothing);
+        let operand = self.operand(operand, Want::Nothing);
         if operand.ty != Ty::BOOL && !is_open(operand.ty) {
             let message = format!("`!` takes a `bool`, not `{}`", self.show(operand.ty));
             self.error(code::BAD_OPERANDS, message, span);
@@ -76,12 +76,12 @@ impl<'a> Checker<'a> {
         let hint = want.as_hint();
         let other = |ty: Ty| if is_open(ty) { hint } else { Want::Like(ty) };
         if rank(left) > rank(right) {
-            let right = self.expr(right, hint);
-            let left = self.expr(left, other(right.ty));
+            let right = self.operand(right, hint);
+            let left = self.operand(left, other(right.ty));
             return (left, right);
         }
-        let left = self.expr(left, hint);
-        let right = self.expr(right, other(left.ty));
+        let left = self.operand(left, hint);
+        let right = self.operand(right, other(left.ty));
         (left, right)
     }
 
@@ -92,11 +92,8 @@ impl<'a> Checker<'a> {
         if from == Ty::ERROR || to == Ty::ERROR {
             return (left, right, Some(Ty::ERROR));
         }
-        if from == to || to == Ty::NEVER {
+        if from == to {
             return (left, right, Some(from));
-        }
-        if from == Ty::NEVER {
-            return (left, right, Some(to));
         }
         if self.is_widening(to, from) {
             let right = self.convert(Conversion::Widen, right, from);
@@ -140,7 +137,7 @@ impl<'a> Checker<'a> {
     // ------------------------------------------------------------ the operators
 
     fn logic(&mut self, expr: &'a BinaryExpr, span: Span) -> Expr {
-        let left = Box::new(self.expr(&expr.left, Want::plain(Ty::BOOL)));
+        let left = Box::new(self.operand(&expr.left, Want::plain(Ty::BOOL)));
         let right = Box::new(self.expr(&expr.right, Want::plain(Ty::BOOL)));
         let kind = match expr.op {
             AstOp::And => ExprKind::And(left, right),
@@ -227,8 +224,8 @@ impl<'a> Checker<'a> {
     /// The amount may be of any integer type; it is converted to that of the shifted value. What does not fit there is too far anyway, and
     /// panics either way.
     fn shift(&mut self, expr: &'a BinaryExpr, op: BinaryOp, want: Want, span: Span) -> Expr {
-        let left = self.expr(&expr.left, want.as_hint());
-        let amount = self.expr(&expr.right, Want::Like(left.ty));
+        let left = self.operand(&expr.left, want.as_hint());
+        let amount = self.operand(&expr.right, Want::Like(left.ty));
         let is_integer = |ty: Ty| {
             matches!(
                 self.kind(ty),
@@ -272,7 +269,7 @@ impl<'a> Checker<'a> {
             AstOp::Rem => BinaryOp::Rem,
             _ => BinaryOp::Add,
         };
-        let value = self.expr(value, Want::Like(place.ty));
+        let value = self.operand(value, Want::Like(place.ty));
         if typed_op == BinaryOp::Add && place.ty == Ty::STRING {
             let value = self.as_text(value);
             return StmtKind::Update(place, typed_op, value);

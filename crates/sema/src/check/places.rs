@@ -57,7 +57,7 @@ impl<'a> Checker<'a> {
                 Base::Place(place) => self.index_step(place, args, span),
                 Base::Value(value) => Base::Value(self.index_of(value, args, span)),
             },
-            _ => Base::Value(self.expr(expr, Want::Nothing)),
+            _ => Base::Value(self.operand(expr, Want::Nothing)),
         }
     }
 

@@ -368,6 +368,7 @@ impl<'a> Checker<'a> {
     ) -> bool {
         let value = match value {
             Some(value) if names.len() == 2 && is_receive(value) => self.receive_ok(value),
+            Some(value) if declared.is_none() => self.operand(value, Want::Nothing),
             value => self.let_value(&names[0], declared, value),
         };
         let diverges = value.ty == Ty::NEVER;
@@ -475,7 +476,7 @@ impl<'a> Checker<'a> {
         let (kind, diverges) = if let ast::ExprKind::Bool(true) = condition.without_parens().kind {
             self.endless_loop(body)
         } else {
-            let condition = self.expr(condition, Want::plain(Ty::BOOL));
+            let condition = self.operand(condition, Want::plain(Ty::BOOL));
             let ((), body, _) = self.loop_body(body, |_| ());
             (StmtKind::While(condition, body), false)
         };
@@ -539,7 +540,7 @@ impl<'a> Checker<'a> {
         iterable: &'a ast::Expr,
         body: &'a ast::Block,
     ) -> StmtKind {
-        let iterable = self.expr(iterable, Want::Nothing);
+        let iterable = self.operand(iterable, Want::Nothing);
         let element = match *self.kind(iterable.ty) {
             TyKind::Array(element) | TyKind::Chan(element) => element,
             TyKind::String => Ty::CHAR,
@@ -578,7 +579,7 @@ impl<'a> Checker<'a> {
         iterable: &'a ast::Expr,
         body: &'a ast::Block,
     ) -> StmtKind {
-        let iterable = self.expr(iterable, Want::Nothing);
+        let iterable = self.operand(iterable, Want::Nothing);
         let (key_ty, value_ty) = match *self.kind(iterable.ty) {
             TyKind::Map(key, value) => (key, value),
             TyKind::Error | TyKind::Never => (Ty::ERROR, Ty::ERROR),
