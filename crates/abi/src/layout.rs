@@ -250,16 +250,19 @@ pub struct SelectCase {
     pub channel: *mut c_void,
     /// Send: the value to send (moved from only if this case is chosen; the caller drops it otherwise). Receive: where the value goes (uninitialised before).
     pub value: *mut c_void,
-    /// [`CASE_SEND`] or [`CASE_RECEIVE`].
+    /// [`CASE_SEND`], [`CASE_RECEIVE`] or [`CASE_SEND_RESULT`].
     pub kind: u32,
     /// Position of the case.
     pub position: u32,
     /// Receive: set to 1 when a value came, 0 when the channel is closed and drained (`value` then holds the zero value, if the type has one).
+    /// [`CASE_SEND_RESULT`]: set to 1 when the value was sent, 0 when the channel is closed.
     pub ok: u32,
     pub reserved: u32,
 }
 pub const CASE_SEND: u32 = 0;
 pub const CASE_RECEIVE: u32 = 1;
+/// As [`CASE_SEND`], but a closed channel is no panic: the case takes effect, with `ok` 0 and the value not moved.
+pub const CASE_SEND_RESULT: u32 = 2;
 /// Returned by `echo_select` when no case was ready and there is a default.
 pub const SELECT_DEFAULT: i64 = -1;
 /// Returned by `echo_select` when the time was up.

@@ -282,54 +282,31 @@ pub struct Symbol {
     pub result: Machine,
 }
 
-macro_rules! machine {
-    (void) => {
-        Machine::Void
-    };
-    (bool) => {
-        Machine::Bool
-    };
-    (i32) => {
-        Machine::I32
-    };
-    (i64) => {
-        Machine::I64
-    };
-    (f64) => {
-        Machine::F64
-    };
-    (ptr) => {
-        Machine::Ptr
-    };
-}
-
-macro_rules! class {
-    (plain) => {
-        Class::Plain
-    };
-    (raise) => {
-        Class::Raise
-    };
-    (park) => {
-        Class::Park
-    };
-    (never) => {
-        Class::Never
-    };
-}
-
-macro_rules! rows {
+/// Rows as in [`for_each_symbol`] as data, in the order of their text.
+#[macro_export]
+macro_rules! symbol_table {
+    (@type void) => { $crate::symbols::Machine::Void };
+    (@type bool) => { $crate::symbols::Machine::Bool };
+    (@type i32) => { $crate::symbols::Machine::I32 };
+    (@type i64) => { $crate::symbols::Machine::I64 };
+    (@type f64) => { $crate::symbols::Machine::F64 };
+    (@type ptr) => { $crate::symbols::Machine::Ptr };
+    (@class plain) => { $crate::symbols::Class::Plain };
+    (@class raise) => { $crate::symbols::Class::Raise };
+    (@class park) => { $crate::symbols::Class::Park };
+    (@class never) => { $crate::symbols::Class::Never };
     ($($(#[$doc:meta])* $class:ident fn $name:ident($($arg:ident: $ty:tt),*) -> $result:tt;)*) => {
-        /// The table as data, in the order of its text.
-        pub const SYMBOLS: &[Symbol] = &[$(Symbol {
+        &[$($crate::symbols::Symbol {
             name: stringify!($name),
-            class: class!($class),
-            arguments: &[$((stringify!($arg), machine!($ty))),*],
-            result: machine!($result),
-        }),*];
+            class: $crate::symbol_table!(@class $class),
+            arguments: &[$((stringify!($arg), $crate::symbol_table!(@type $ty))),*],
+            result: $crate::symbol_table!(@type $result),
+        }),*]
     };
 }
-for_each_symbol!(rows);
+
+/// The table as data.
+pub const SYMBOLS: &[Symbol] = for_each_symbol!(symbol_table);
 
 /// Replaces `resume` at the end of a landing pad: `void echo_unwind_resume(ptr)`, never returns.
 pub const UNWIND_RESUME: &str = "echo_unwind_resume";

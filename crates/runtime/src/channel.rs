@@ -448,11 +448,12 @@ impl Channel {
         // SAFETY: a claimed sender is parked, its `value` holds one element; that of a select stays its caller's.
         unsafe {
             let purpose = (*sender).purpose;
-            if self.is_managed() && purpose != Purpose::SelectSend {
+            let moved = matches!(purpose, Purpose::Send | Purpose::SendResult);
+            if self.is_managed() && moved {
                 value::drop((*sender).value, self.element());
             }
             match purpose {
-                Purpose::SendResult => waiter::wake(sender, 0),
+                Purpose::SendResult | Purpose::SelectSendResult => waiter::wake(sender, 0),
                 _ => waiter::raise(sender, SEND_ON_CLOSED),
             }
         }

@@ -132,16 +132,11 @@ pub fn any_wanted() -> bool {
     })
 }
 
-/// Forgets all timers of a program that has ended.
-pub fn clear() {
-    for shard in &TABLE {
-        let mut heap = shard.heap.lock();
-        while !heap.nodes.is_empty() {
-            let last = heap.nodes.len() - 1;
-            heap.take_out(last);
-        }
-        shard.next_ns.store(NEVER, Ordering::SeqCst);
-    }
+/// Takes out all timers of a program that has ended, and hands each to `last`. What that adds is taken out too, and forgotten.
+pub fn clear(mut last: impl FnMut(Callback, *mut c_void)) {
+    let taken: Vec<_> = TABLE.iter().flat_map(Shard::take_all).collect();
+    taken.into_iter().for_each(|(callback, data)| last(callback, data));
+    TABLE.iter().for_each(|shard| drop(shard.take_all()));
 }
 
 /// Monotonic clock.
@@ -153,6 +148,16 @@ pub fn now_ns() -> u64 {
 }
 
 impl Shard {
+    fn take_all(&self) -> Vec<(Callback, *mut c_void)> {
+        let mut heap = self.heap.lock();
+        let mut taken = Vec::with_capacity(heap.nodes.len());
+        while let Some(place) = heap.nodes.len().checked_sub(1) {
+            taken.push(heap.take_out(place));
+        }
+        self.next_ns.store(NEVER, Ordering::SeqCst);
+        taken
+    }
+
     fn expire_batch(&self, now_ns: u64) -> bool {
         let mut due: [Option<(Callback, *mut c_void)>; EXPIRE_BATCH] = [None; EXPIRE_BATCH];
         let mut count = 0;

@@ -80,6 +80,16 @@ pub unsafe fn new(result: *const TypeDesc, owners: i32, position: u32) -> *mut F
     })
 }
 
+/// The pending future of coroutine `id`, see [`new`].
+pub unsafe fn of_coroutine(result: *const TypeDesc, owners: i32, id: u64) -> *mut Future {
+    // SAFETY: passed on; the future is fresh.
+    unsafe {
+        let future = new(result, owners, 0);
+        (*future).coroutine.store(id, Relaxed);
+        future
+    }
+}
+
 /// Where the coroutine whose result it is writes it, before [`complete`].
 pub unsafe fn result_slot(future: *mut Future) -> *mut u8 {
     // SAFETY: the future is alive.
@@ -261,10 +271,39 @@ pub unsafe fn try_await(
     }
 }
 
+/// Waits; the word is 0 and the value in `out` (unless that is null), or 1.
+pub unsafe fn await_status(future: *mut Future, out: *mut u8, position: u32) -> Outcome {
+    // SAFETY: as in `await_value`.
+    unsafe {
+        let this = &*future;
+        match this.settled_or_lock() {
+            PENDING => {
+                let node = Waiter::for_caller(&this.base, Purpose::AwaitStatus, position);
+                (*node).value = out;
+                this.waiters.push(node);
+                waiter::park(node)
+            }
+            _ => Outcome::value(this.give_status(out)),
+        }
+    }
+}
+
+/// The failure of a rejected future; `None` when it is pending or resolved.
+pub unsafe fn failure<'a>(future: *const Future) -> Option<&'a Failure> {
+    // SAFETY: the caller owns a reference; a settled slot does not change any more.
+    unsafe { ((*future).state.load(Acquire) == REJECTED).then(|| (*future).failure()) }
+}
+
+/// [`PENDING`], [`RESOLVED`] or [`REJECTED`].
+pub unsafe fn state(future: *const Future) -> u32 {
+    // SAFETY: the caller owns a reference.
+    unsafe { (*future).state.load(Acquire) }
+}
+
 /// Whether the future is resolved or rejected.
 pub unsafe fn is_done(future: *const Future) -> bool {
     // SAFETY: the caller owns a reference.
-    unsafe { (*future).state.load(Acquire) != PENDING }
+    unsafe { state(future) != PENDING }
 }
 
 /// The coroutine whose result this is; for reports.
@@ -350,6 +389,21 @@ impl Future {
         }
     }
 
+    /// Does what a party with [`Purpose::AwaitStatus`] waits for; the word it gets.
+    unsafe fn give_status(&self, out: *mut u8) -> u64 {
+        // SAFETY: settled; `out` is null or has room for the value.
+        unsafe {
+            if self.state.load(Acquire) == REJECTED {
+                self.failure().observe();
+                return 1;
+            }
+            if !out.is_null() {
+                self.give_value(out);
+            }
+            0
+        }
+    }
+
     /// The failure of a rejected future.
     unsafe fn failure(&self) -> &Failure {
         // SAFETY: rejected, so the slot holds a failure and does not change any more.
@@ -384,6 +438,10 @@ impl Future {
         // SAFETY: the waiter is claimed; its places are in the frame of the parked party.
         unsafe {
             match (self.state.load(Acquire), (*node).purpose) {
+                (_, Purpose::AwaitStatus) => {
+                    let status = self.give_status((*node).value);
+                    waiter::wake(node, status);
+                }
                 (RESOLVED, _) => {
                     self.give_value((*node).value);
                     waiter::wake(node, 0);

@@ -21,12 +21,12 @@ pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
 pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
     debug_assert!(bytes >= size_of::<T>() && align_of::<T>() <= 16);
     let block: *mut T = value::alloc(bytes).cast();
-    let header = BlockHeader {
-        count: -owners,
-        flags: 0,
-    };
-    // SAFETY: fresh memory of that size, aligned to 16.
+    // SAFETY: fresh memory of that size, aligned to 16; it begins with a header, whose flags stay.
     unsafe {
+        let header = BlockHeader {
+            count: -owners,
+            flags: (*block.cast::<BlockHeader>()).flags,
+        };
         block.write(init(Waitable {
             header,
             lock: SpinLock::new(),
@@ -54,6 +54,17 @@ pub unsafe fn release_with<T>(block: *mut T, destroy: unsafe fn(*mut T)) {
         if count(block).fetch_add(1, Release) == -1 {
             count(block).load(Acquire);
             destroy(block);
+        }
+    }
+}
+
+/// One owner less of a handle of that kind; the last one destroys.
+pub unsafe fn release(kind: Kind, block: *mut u8) {
+    // SAFETY: the caller gives up its reference.
+    unsafe {
+        if count(block).fetch_add(1, Release) == -1 {
+            count(block).load(Acquire);
+            destroy(kind, block);
         }
     }
 }

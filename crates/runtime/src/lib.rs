@@ -5,6 +5,7 @@
 //! ```text
 //! arch        registers, stack switching, __morestack, stubs       (the only assembly)
 //! lock        spin locks for short sections
+//! memory      recycled pieces of memory
 //! stack       segments, big segments, page stacks, control blocks' memory
 //! outcome     what a runtime function tells its stub: return, yield, park, raise
 //! failure     why a coroutine failed; reports of failures
@@ -16,6 +17,7 @@
 //! value       strings, arrays, maps and the generic walks over a TypeDesc
 //! exports     one function per row of the symbol table; stubs: their machine entry points
 //! program     running a whole program, exit codes, deadlock
+//! c_api       what `include/echo.h` offers besides the rows of the symbol table
 //! ```
 //!
 //! # Rules
@@ -28,6 +30,7 @@
 compile_error!("only x86-64 Linux has an `arch` module so far");
 
 pub mod arch;
+pub mod c_api;
 pub mod channel;
 pub mod coroutine;
 mod deadlines;
@@ -36,6 +39,7 @@ pub mod failure;
 pub mod future;
 pub mod handle;
 pub mod lock;
+mod memory;
 pub mod outcome;
 pub mod panic;
 pub mod position;

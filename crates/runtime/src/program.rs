@@ -286,6 +286,7 @@ unsafe fn end(module: *const ModuleInfo, options: &Options, stats: &Stats) -> i3
     if options.check_leaks && stats.coroutines_left == 0 {
         // SAFETY: no coroutine is left that could read a global.
         unsafe { drop_globals(module) };
+        timer::finish_all();
         let live = value::live_blocks();
         if live != 0 {
             write_stderr(&format!(
@@ -294,6 +295,7 @@ unsafe fn end(module: *const ModuleInfo, options: &Options, stats: &Stats) -> i3
             return LEAK_CODE;
         }
     }
+    timer::forget_all();
     code
 }
 

@@ -16,7 +16,7 @@ const LISTED: usize = 3;
 /// What two coroutines share that are in the same situation.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Situation {
-    entry: usize,
+    name: &'static str,
     operation: u8,
     position: u32,
     spawned_at: u32,
@@ -67,7 +67,7 @@ pub fn parked() -> Vec<*const Coroutine> {
 
 fn situation(coroutine: &Coroutine) -> Situation {
     Situation {
-        entry: coroutine.entry as usize,
+        name: coroutine.name(),
         operation: coroutine.wait.operation as u8,
         position: coroutine.wait.position,
         spawned_at: coroutine.spawned_at,

@@ -24,7 +24,7 @@ use crate::timer::{self, TimerId};
 use crate::value;
 use crate::waiter::{self, Party, Purpose, ThreadParker, Waiter};
 use echo_abi::layout::{
-    CASE_SEND, SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL, SELECT_TIMEOUT, SelectCase,
+    CASE_RECEIVE, CASE_SEND, CASE_SEND_RESULT, SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL, SELECT_TIMEOUT, SelectCase,
 };
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ffi::c_void;
@@ -109,6 +109,10 @@ fn word(index: i64) -> Outcome {
     Outcome::value(index as u64)
 }
 
+fn is_send(case: &SelectCase) -> bool {
+    case.kind != CASE_RECEIVE
+}
+
 unsafe fn channel_of(case: &SelectCase) -> &'static Channel {
     // SAFETY: the caller of the select owns its channels until it returns.
     unsafe { &*case.channel.cast::<Channel>() }
@@ -117,14 +121,14 @@ unsafe fn channel_of(case: &SelectCase) -> &'static Channel {
 /// Whether a poll of this one case need not even lock.
 unsafe fn cannot_receive(case: &SelectCase) -> bool {
     // SAFETY: as for `channel_of`.
-    case.kind != CASE_SEND && unsafe { channel_of(case) }.looks_empty()
+    case.kind == CASE_RECEIVE && unsafe { channel_of(case) }.looks_empty()
 }
 
 unsafe fn share_value(case: &SelectCase) {
     // SAFETY: as for `channel_of`; the value is the caller's.
     unsafe {
         let channel = channel_of(case);
-        if case.kind == CASE_SEND && channel.is_managed() {
+        if is_send(case) && channel.is_managed() {
             value::share(case.value.cast(), channel.element());
         }
     }
@@ -162,7 +166,7 @@ unsafe fn choose(cases: &[SelectCase]) -> Option<usize> {
         // SAFETY: locked, and alive as for `channel_of`.
         let is_ready = unsafe {
             let channel = channel_of(case);
-            if case.kind == CASE_SEND {
+            if is_send(case) {
                 channel.can_send()
             } else {
                 channel.can_receive()
@@ -188,12 +192,18 @@ unsafe fn carry_out(
     // SAFETY: all channels are locked; the value is the caller's.
     unsafe {
         let channel = channel_of(case);
-        let partner = if case.kind == CASE_SEND {
+        let partner = if is_send(case) {
             if channel.is_closed() {
                 unlock_all(channels);
-                return Some(panic::raise(SEND_ON_CLOSED, case.position));
+                if case.kind == CASE_SEND {
+                    return Some(panic::raise(SEND_ON_CLOSED, case.position));
+                }
+                case.ok = 0;
+                return Some(word(index as i64));
             }
-            channel.send_now(case.value.cast())?
+            let receiver = channel.send_now(case.value.cast())?;
+            case.ok = 1;
+            receiver
         } else {
             match channel.receive_now(case.value.cast()) {
                 Some(partner) => {
@@ -227,10 +237,10 @@ unsafe fn wait(
     // SAFETY: the block is ours until the hook runs; waiters are guarded by the locks held.
     unsafe {
         for (index, case) in cases.iter().enumerate() {
-            let purpose = if case.kind == CASE_SEND {
-                Purpose::SelectSend
-            } else {
-                Purpose::SelectReceive
+            let purpose = match case.kind {
+                CASE_SEND => Purpose::SelectSend,
+                CASE_SEND_RESULT => Purpose::SelectSendResult,
+                _ => Purpose::SelectReceive,
             };
             let channel = channel_of(case);
             let node = Select::waiter(select, index as u32);

@@ -15,6 +15,7 @@
 use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
 use crate::coroutine::{Coroutine, State};
 use crate::lock::SpinMutex;
+use crate::memory::{Depot, Magazine};
 use crate::registry;
 use crate::scheduler;
 use crate::unwind::fatal;
@@ -66,119 +67,58 @@ fn big_bytes() -> usize {
     (MAX_STACK_BYTES.load(Ordering::Relaxed) + RESERVE_BYTES + BIG_SLACK).next_multiple_of(PAGE_BYTES)
 }
 
-/// Free blocks of one kind, linked through their last word (where a fresh stack is touched first anyway).
-struct FreeList {
-    first: *mut u8,
-    count: usize,
-    /// The part of a slab not yet cut.
-    fresh: *mut u8,
-    fresh_end: *mut u8,
-}
-
-impl FreeList {
-    const EMPTY: FreeList = FreeList { first: ptr::null_mut(), count: 0, fresh: ptr::null_mut(), fresh_end: ptr::null_mut() };
-
-    fn link(block: *mut u8, kind: usize) -> *mut *mut u8 {
-        let offset = if kind == CONTROL { std::mem::offset_of!(Coroutine, next) } else { BLOCK_BYTES[kind] - 8 };
-        block.wrapping_add(offset).cast()
-    }
-
-    fn pop(&mut self, kind: usize) -> Option<*mut u8> {
-        if !self.first.is_null() {
-            let block = self.first;
-            // SAFETY: a free block holds its link.
-            self.first = unsafe { *Self::link(block, kind) };
-            self.count -= 1;
-            return Some(block);
-        }
-        if self.fresh < self.fresh_end {
-            let block = self.fresh;
-            self.fresh = block.wrapping_add(BLOCK_BYTES[kind]);
-            return Some(block);
-        }
-        None
-    }
-
-    fn push(&mut self, block: *mut u8, kind: usize) {
-        // SAFETY: the block is free and ours.
-        unsafe { *Self::link(block, kind) = self.first };
-        self.first = block;
-        self.count += 1;
-    }
-
-    /// Takes up to `count` blocks out, as a list.
-    fn split(&mut self, count: usize, kind: usize) -> FreeList {
-        let mut part = FreeList::EMPTY;
-        while part.count < count && !self.first.is_null() {
-            let block = self.pop(kind).expect("the list is not empty");
-            part.push(block, kind);
-        }
-        part
-    }
-}
-
-/// Batches of free blocks, by kind.
-static DEPOT: [SpinMutex<Batches>; KINDS] = [const { SpinMutex::new(Batches(Vec::new())) }; KINDS];
+/// Segments are linked through their last word, where a fresh stack is touched first anyway.
+static DEPOTS: [Depot; KINDS] = [
+    Depot::new(BLOCK_BYTES[0], BLOCK_BYTES[0] - 8, BATCH),
+    Depot::new(BLOCK_BYTES[1], BLOCK_BYTES[1] - 8, BATCH),
+    Depot::new(BLOCK_BYTES[2], BLOCK_BYTES[2] - 8, BATCH),
+    Depot::new(BLOCK_BYTES[3], BLOCK_BYTES[3] - 8, BATCH),
+    Depot::new(BLOCK_BYTES[CONTROL], std::mem::offset_of!(Coroutine, next), BATCH),
+];
 static BIG: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
 static PAGES: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
 
-struct Batches(Vec<FreeList>);
-// SAFETY: free blocks belong to whoever holds the list.
-unsafe impl Send for Batches {}
-
 /// A worker's own free memory.
 pub struct Cache {
-    blocks: [FreeList; KINDS],
+    blocks: [Magazine; KINDS],
     /// Bases of free big segments and page stacks.
     big: Vec<usize>,
     pages: Vec<usize>,
 }
 
-// SAFETY: as for `Batches`.
+// SAFETY: free memory belongs to whoever holds the cache.
 unsafe impl Send for Cache {}
 
 impl Cache {
     pub const fn new() -> Cache {
-        Cache { blocks: [FreeList::EMPTY; KINDS], big: Vec::new(), pages: Vec::new() }
+        Cache { blocks: [Magazine::EMPTY; KINDS], big: Vec::new(), pages: Vec::new() }
     }
 
+    #[inline]
     fn take_block(&mut self, kind: usize) -> *mut u8 {
-        if let Some(block) = self.blocks[kind].pop(kind) {
-            return block;
+        match self.blocks[kind].take(&DEPOTS[kind]) {
+            Some(block) => block,
+            None => self.take_from_slab(kind),
         }
-        self.refill(kind);
-        self.blocks[kind].pop(kind).expect("refilled")
     }
 
     #[cold]
-    fn refill(&mut self, kind: usize) {
-        if let Some(batch) = DEPOT[kind].lock().0.pop() {
-            self.blocks[kind] = batch;
-            return;
-        }
+    fn take_from_slab(&mut self, kind: usize) -> *mut u8 {
         let slab = map(SLAB_BYTES);
         SLABS.fetch_add(1, Ordering::Relaxed);
         if kind == CONTROL {
             registry::add_slab(slab.cast(), SLAB_BYTES / BLOCK_BYTES[kind]);
         }
-        let list = &mut self.blocks[kind];
-        list.fresh = slab;
-        list.fresh_end = slab.wrapping_add(SLAB_BYTES / BLOCK_BYTES[kind] * BLOCK_BYTES[kind]);
+        self.blocks[kind].stock(slab, SLAB_BYTES / BLOCK_BYTES[kind] * BLOCK_BYTES[kind]);
+        self.blocks[kind].take(&DEPOTS[kind]).expect("just stocked")
     }
 
+    /// # Safety
+    /// Nobody uses the block any more.
     #[inline]
-    fn put_block(&mut self, block: *mut u8, kind: usize) {
-        let list = &mut self.blocks[kind];
-        list.push(block, kind);
-        if list.count >= 4 * BATCH {
-            self.spill(kind);
-        }
-    }
-
-    #[cold]
-    fn spill(&mut self, kind: usize) {
-        let batch = self.blocks[kind].split(BATCH, kind);
-        DEPOT[kind].lock().0.push(batch);
+    unsafe fn put_block(&mut self, block: *mut u8, kind: usize) {
+        // SAFETY: promised by the caller.
+        unsafe { self.blocks[kind].give(block, &DEPOTS[kind]) };
     }
 
     /// A zeroed or recycled control block.
@@ -190,8 +130,10 @@ impl Cache {
     /// The coroutine has ended and nobody refers to it.
     pub unsafe fn put_control(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: promised by the caller.
-        unsafe { (*coroutine).set_state(State::Free) };
-        self.put_block(coroutine.cast(), CONTROL);
+        unsafe {
+            (*coroutine).set_state(State::Free);
+            self.put_block(coroutine.cast(), CONTROL);
+        }
     }
 
     /// Gives a coroutine the stack its entry asks for and prepares its first run.
@@ -274,14 +216,9 @@ impl Cache {
         }
     }
 
-    /// Gives everything to the depot and the pools.
+    /// Gives everything to the depots and the pools.
     pub fn empty(&mut self) {
-        for kind in 0..KINDS {
-            let list = std::mem::replace(&mut self.blocks[kind], FreeList::EMPTY);
-            if !list.first.is_null() || list.fresh < list.fresh_end {
-                DEPOT[kind].lock().0.push(list);
-            }
-        }
+        self.blocks.iter_mut().zip(&DEPOTS).for_each(|(blocks, depot)| blocks.empty(depot));
         for kind in [StackKind::Big, StackKind::Pages] {
             let stacks = std::mem::take(self.list(kind));
             kind.pool().lock().extend(stacks);

@@ -2,57 +2,54 @@
 //!
 //! A stub has the name of its row, is exported, and runs the function of that name in [`crate::exports`] on the worker's stack. A Rust panic in
 //! a row that may fail becomes a panic of the coroutine; in a `plain` row it ends the process.
+//!
+//! The macros serve every table of such rows; they look for the functions in a module `exports` and for the guarded ones in a module `guarded`.
 
-/// Rows that return an [`Outcome`](crate::outcome::Outcome), with Rust panics caught.
-mod guarded {
-    use crate::outcome::Outcome;
-    use crate::{exports, unwind};
+use crate::exports;
 
-    macro_rules! machine {
-        (bool) => { bool };
-        (i32) => { i32 };
-        (i64) => { i64 };
-        (f64) => { f64 };
-        (ptr) => { *mut u8 };
-    }
-
-    macro_rules! row {
-        (plain $name:ident $args:tt) => {};
-        ($class:ident $name:ident ($($arg:ident: $ty:tt),*)) => {
-            pub unsafe extern "C" fn $name($($arg: machine!($ty)),*) -> Outcome {
-                // SAFETY: the contract of the table, which the caller of the stub promises.
-                unwind::guard(|| unsafe { exports::$name($($arg),*) })
-            }
-        };
-    }
-
-    macro_rules! rows {
-        ($($(#[$doc:meta])* $class:ident fn $name:ident $args:tt -> $result:tt;)*) => {
-            $(row!($class $name $args);)*
-        };
-    }
-    echo_abi::for_each_symbol!(rows);
+macro_rules! machine {
+    (bool) => { bool };
+    (i32) => { i32 };
+    (i64) => { i64 };
+    (f64) => { f64 };
+    (ptr) => { *mut u8 };
 }
 
-macro_rules! body {
+macro_rules! guarded_row {
+    (plain $name:ident $args:tt) => {};
+    ($class:ident $name:ident ($($arg:ident: $ty:tt),*)) => {
+        pub unsafe extern "C" fn $name($($arg: $crate::stubs::machine!($ty)),*) -> $crate::outcome::Outcome {
+            // SAFETY: the contract of the table, which the caller of the stub promises.
+            $crate::unwind::guard(|| unsafe { exports::$name($($arg),*) })
+        }
+    };
+}
+
+macro_rules! guarded_rows {
+    ($($(#[$doc:meta])* $class:ident fn $name:ident $args:tt -> $result:tt;)*) => {
+        $($crate::stubs::guarded_row!($class $name $args);)*
+    };
+}
+
+macro_rules! stub_body {
     (plain $name:ident) => {
-        $crate::plain_stub!($crate::exports::$name)
+        $crate::plain_stub!(exports::$name)
     };
     ($class:ident $name:ident) => {
         $crate::outcome_stub!(guarded::$name)
     };
 }
 
-macro_rules! rows {
+macro_rules! stub_rows {
     ($($(#[$doc:meta])* $class:ident fn $name:ident $args:tt -> $result:tt;)*) => {
         $(
             $(#[$doc])*
             ///
-            /// The signature is that of the symbol table.
+            /// The signature is that of the table.
             #[unsafe(naked)]
             #[unsafe(no_mangle)]
             pub unsafe extern "C" fn $name() {
-                body!($class $name)
+                $crate::stubs::stub_body!($class $name)
             }
         )*
 
@@ -62,4 +59,13 @@ macro_rules! rows {
         }
     };
 }
-echo_abi::for_each_symbol!(rows);
+
+pub(crate) use {guarded_row, guarded_rows, machine, stub_body, stub_rows};
+
+/// Rows that return an [`Outcome`](crate::outcome::Outcome), with Rust panics caught.
+mod guarded {
+    use super::exports;
+    echo_abi::for_each_symbol!(guarded_rows);
+}
+
+echo_abi::for_each_symbol!(stub_rows);

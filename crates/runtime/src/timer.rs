@@ -24,6 +24,17 @@ pub fn cancel(id: TimerId) -> bool {
     deadlines::remove(id)
 }
 
+/// The program has ended: forgets what is pending.
+pub fn forget_all() {
+    deadlines::clear(|_, _| {});
+}
+
+/// The program has ended and no coroutine is left: calls what is pending a last time, so that it gives up what it owns.
+pub fn finish_all() {
+    // SAFETY: each was taken out, so this is its only call. Nothing waits for it.
+    deadlines::clear(|callback, data| unsafe { callback(data) });
+}
+
 fn insert(deadline_ns: u64, callback: Callback, wanted: Option<Wanted>, data: *mut c_void) -> TimerId {
     let id = deadlines::insert(scheduler::timer_shard(), deadline_ns, callback, wanted, data);
     scheduler::timer_added();

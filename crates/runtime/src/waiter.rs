@@ -58,6 +58,8 @@ pub enum Purpose {
     /// Is told when the channel is closed.
     SendResult,
     SelectSend,
+    /// A case of a select that is told when the channel is closed.
+    SelectSendResult,
     /// Gets the zero value, or panics, when the channel is closed.
     Receive,
     /// Is told when the channel is closed.
@@ -67,6 +69,8 @@ pub enum Purpose {
     Await,
     /// Gets the value, or the message in `extra`.
     TryAwait,
+    /// Gets the value, or is told of the failure.
+    AwaitStatus,
     /// A callback on a future.
     Notify,
     Lock,
@@ -80,7 +84,10 @@ impl Purpose {
     pub fn is_send(self) -> bool {
         matches!(
             self,
-            Purpose::Send | Purpose::SendResult | Purpose::SelectSend
+            Purpose::Send
+                | Purpose::SendResult
+                | Purpose::SelectSend
+                | Purpose::SelectSendResult
         )
     }
 
@@ -88,8 +95,12 @@ impl Purpose {
         match self {
             Purpose::Send | Purpose::SendResult => Operation::Send,
             Purpose::Receive | Purpose::ReceiveOption => Operation::Receive,
-            Purpose::SelectSend | Purpose::SelectReceive => Operation::Select,
-            Purpose::Await | Purpose::TryAwait | Purpose::Notify => Operation::Await,
+            Purpose::SelectSend | Purpose::SelectSendResult | Purpose::SelectReceive => {
+                Operation::Select
+            }
+            Purpose::Await | Purpose::TryAwait | Purpose::AwaitStatus | Purpose::Notify => {
+                Operation::Await
+            }
             Purpose::Lock => Operation::Lock,
             Purpose::ReadLock => Operation::ReadLock,
             Purpose::WaitGroup => Operation::WaitGroup,

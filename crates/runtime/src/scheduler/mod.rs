@@ -107,6 +107,7 @@ pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
 ///
 /// # Safety
 /// `entry`, `args` and `result` are valid and of matching types.
+#[inline]
 pub unsafe fn spawn(
     entry: *mut EntryDesc,
     args: *const u8,
@@ -114,12 +115,43 @@ pub unsafe fn spawn(
     position: u32,
     completion: Completion,
 ) -> u64 {
-    let worker = current_worker();
-    let (coroutine, id) = match worker {
+    // SAFETY: promised by the caller; the coroutine is ours until it is started.
+    unsafe {
+        let coroutine = create(position);
+        let id = (*coroutine).id;
+        start(coroutine, entry, args, result, completion);
+        id
+    }
+}
+
+/// A coroutine with an id that does not run: to be given to [`start`] or [`discard`]. Nobody may look at its entry before.
+pub fn create(position: u32) -> *mut Coroutine {
+    let (coroutine, id) = match current_worker() {
         Some(worker) => worker.take_control(),
         None => (OUTSIDERS.lock().take_control(), NEXT_ID.fetch_add(1, Ordering::Relaxed)),
     };
-    // SAFETY: the block is free, hence ours; the rest is promised by the caller.
+    // SAFETY: the block is free, hence ours.
+    unsafe {
+        (*coroutine).entry = ptr::null_mut();
+        (*coroutine).id = id;
+        (*coroutine).spawned_at = position;
+        (*coroutine).set_state(State::Ready);
+    }
+    coroutine
+}
+
+/// Starts a coroutine made by [`create`]; see [`spawn`].
+///
+/// # Safety
+/// As for [`spawn`]; the caller owns the coroutine, which is not its own from here on.
+pub unsafe fn start(
+    coroutine: *mut Coroutine,
+    entry: *mut EntryDesc,
+    args: *const u8,
+    result: *mut u8,
+    completion: Completion,
+) {
+    // SAFETY: promised by the caller.
     unsafe {
         (*coroutine).rsp = 0;
         (*coroutine).code = (*entry).code;
@@ -130,16 +162,31 @@ pub unsafe fn spawn(
         (*coroutine).completion = completion;
         (*coroutine).held = ptr::null_mut();
         (*coroutine).release_held = None;
-        (*coroutine).id = id;
-        (*coroutine).spawned_at = position;
         move_args(coroutine, args);
-        (*coroutine).set_state(State::Ready);
     }
-    match worker {
+    match current_worker() {
         Some(worker) => worker.push(coroutine),
         None => inject(coroutine),
     }
-    id
+}
+
+/// Takes a coroutine back that was never started.
+///
+/// # Safety
+/// It was made by [`create`], and the caller owns it.
+pub unsafe fn discard(coroutine: *mut Coroutine) {
+    // SAFETY: promised by the caller; a worker's cache is used on its own thread only.
+    unsafe {
+        match current_worker() {
+            Some(worker) => worker.own().cache.put_control(coroutine),
+            None => OUTSIDERS.lock().put_control(coroutine),
+        }
+    }
+}
+
+/// Whether coroutines can be started.
+pub fn is_running() -> bool {
+    scheduler().is_some_and(|scheduler| !scheduler.stopping.load(Ordering::SeqCst))
 }
 
 /// # Safety
@@ -302,7 +349,6 @@ impl Scheduler {
         scheduler.ring_monitor();
         let _ = monitor.join();
         SCHEDULER.store(ptr::null_mut(), Ordering::Release);
-        deadlines::clear();
         let mut stats = scheduler.stats();
         stats.coroutines_left = crate::registry::abandon();
         if clean {

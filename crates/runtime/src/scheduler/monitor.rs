@@ -7,6 +7,7 @@
 use super::Scheduler;
 use super::worker::Worker;
 use crate::deadlines;
+use crate::value::print;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -32,6 +33,7 @@ fn watch(scheduler: &'static Scheduler) {
         over = ring.wait_timeout(over, TICK).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
         if scheduler.idle.sleeping.load(Ordering::SeqCst) < scheduler.workers.len() {
             look(scheduler, &mut seen);
+            print::flush_pending();
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::coroutine::{Coroutine, Ended, State};
 use crate::deadlines;
 use crate::failure::Failure;
 use crate::lock::SpinMutex;
+use crate::memory;
 use crate::stack::Cache;
 use crate::unwind::fatal;
 use crate::value::print;
@@ -194,6 +195,7 @@ impl Worker {
             *self.limit.lock() = 0;
             // SAFETY: on this worker's thread.
             unsafe { self.own().cache.empty() };
+            memory::thread_ends();
             arch::set_worker(ptr::null_mut());
         }));
         if result.is_err() {

@@ -7,6 +7,7 @@
 //!   when its one owner shares the value ([`make_shared`]) or, being the sole owner, is about to change it in place ([`claim_unique`]).
 //! * Whoever brings a count to nothing has seen everything the other owners did (release decrement, acquire load).
 
+use crate::memory;
 use echo_abi::layout::BlockHeader;
 use std::cell::Cell;
 use std::ptr;
@@ -41,39 +42,57 @@ pub fn alloc(bytes: usize) -> *mut u8 {
 /// As [`alloc`]; `None` when there is not so much memory.
 #[inline]
 pub fn try_alloc(bytes: usize) -> Option<*mut u8> {
-    // SAFETY: any size may be asked for.
-    begin(unsafe { libc::malloc(bytes) }.cast(), bytes)
+    let flags = if bytes <= memory::SMALL_BYTES { bytes as u32 } else { SYSTEM };
+    begin(memory::take(bytes), flags)
 }
 
 /// As [`try_alloc`], all zero behind the header.
 pub fn try_alloc_zeroed(bytes: usize) -> Option<*mut u8> {
     // SAFETY: any size may be asked for.
-    begin(unsafe { libc::calloc(1, bytes) }.cast(), bytes)
+    begin(unsafe { libc::calloc(1, bytes) }.cast(), SYSTEM)
 }
+
+/// In the header's flags: a piece of the system's allocator. Otherwise they hold the bytes that [`memory`] was asked for.
+const SYSTEM: u32 = 0;
 
 /// Makes fresh memory a block, unless there was none.
 #[inline]
-fn begin(block: *mut u8, bytes: usize) -> Option<*mut u8> {
-    debug_assert!(bytes >= size_of::<BlockHeader>());
+fn begin(block: *mut u8, flags: u32) -> Option<*mut u8> {
     if block.is_null() {
         return None;
     }
     // SAFETY: fresh memory, large enough and aligned for a header.
-    unsafe {
-        block
-            .cast::<BlockHeader>()
-            .write(BlockHeader { count: 1, flags: 0 })
-    };
+    unsafe { block.cast::<BlockHeader>().write(BlockHeader { count: 1, flags }) };
     count_live(1);
     Some(block)
 }
 
 /// Makes a uniquely owned block that came from [`alloc`] longer; it may move.
 pub unsafe fn grow(block: *mut u8, bytes: usize) -> *mut u8 {
-    // SAFETY: the block is from `malloc`, and its only owner gives up the old address.
-    let moved: *mut u8 = unsafe { libc::realloc(block.cast(), bytes) }.cast();
+    // SAFETY: the block's only owner gives up the old address.
+    let moved = unsafe {
+        match (*block.cast::<BlockHeader>()).flags {
+            SYSTEM => libc::realloc(block.cast(), bytes).cast(),
+            old => move_small(block, old as usize, bytes),
+        }
+    };
     if moved.is_null() {
         out_of_memory(bytes);
+    }
+    moved
+}
+
+/// # Safety
+/// `block` is of `old` bytes, fewer than `bytes`, and its only owner gives it up.
+unsafe fn move_small(block: *mut u8, old: usize, bytes: usize) -> *mut u8 {
+    let moved = memory::take(bytes);
+    if !moved.is_null() {
+        // SAFETY: promised by the caller; the new piece is larger.
+        unsafe {
+            ptr::copy_nonoverlapping(block, moved, old);
+            (*moved.cast::<BlockHeader>()).flags = if bytes <= memory::SMALL_BYTES { bytes as u32 } else { SYSTEM };
+            memory::give(block, old);
+        }
     }
     moved
 }
@@ -82,7 +101,12 @@ pub unsafe fn grow(block: *mut u8, bytes: usize) -> *mut u8 {
 #[inline]
 pub unsafe fn free(block: *mut u8) {
     // SAFETY: the block is from `alloc`, and nobody refers to it.
-    unsafe { libc::free(block.cast()) };
+    unsafe {
+        match (*block.cast::<BlockHeader>()).flags {
+            SYSTEM => libc::free(block.cast()),
+            bytes => memory::give(block, bytes as usize),
+        }
+    }
     count_live(-1);
 }
 

@@ -57,7 +57,7 @@ pub unsafe extern "C" fn echo_builder_new() -> *mut u8 {
     // SAFETY: fresh memory of that size, aligned to 16.
     unsafe {
         block.cast::<Builder>().write(Builder {
-            header: BlockHeader { count: 1, flags: 0 },
+            header: block.cast::<BlockHeader>().read(),
             lock: SpinLock::new(),
             content: Content::default(),
         })

@@ -184,7 +184,7 @@ unsafe fn create(capacity: usize, layout: EntryLayout) -> *mut MapBlock {
     // SAFETY: fresh memory of that size, aligned to 16.
     unsafe {
         map.write(MapBlock {
-            header: BlockHeader { count: 1, flags: 0 },
+            header: map.cast::<BlockHeader>().read(),
             len: 0,
             used: 0,
             first: 0,
