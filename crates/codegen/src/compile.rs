@@ -1,7 +1,9 @@
 //! From a lowered program to what `eo` runs, links or prints. Everything here is value in, value out: the command does the I/O.
 //!
 //! ```ignore
-//! let unit = Unit::new(&program, &sources);           // lowered and counted
+//! let mut module = lower::lower(&mut program);
+//! ownership::insert(&program, &mut module);
+//! let unit = Unit::from_ir(&program, &sources, module);
 //! print!("{}", unit.ir_text());                       // --emit ir
 //! print!("{}", unit.llvm_text(Purpose::Executable));  // --emit llvm
 //! let llvm = Llvm::load()?;

@@ -11,7 +11,10 @@ use super::{ANCHOR, Emitter, text};
 use crate::ir::FnId;
 use crate::layout;
 
-const HEADER: &str = "target triple = \"x86_64-unknown-linux-gnu\"
+/// The data layout is for reading the text (how values are aligned); the library then puts its own in its place.
+const HEADER: &str =
+    "target datalayout = \"e-m:e-p270:32:32-p271:32:32-p272:64:64-i64:64-f80:128-n8:16:32:64-S128\"
+target triple = \"x86_64-unknown-linux-gnu\"
 
 %TypeDesc = type { i8, i8, i16, i32, ptr, i32, i32, ptr, ptr }
 %FieldDesc = type { ptr, ptr, i32, i32 }

@@ -59,12 +59,16 @@ use crate::layout;
 pub fn insert(program: &Program, module: &mut Module) {
     debug_check(ir::verify(program, module));
     for function in &mut module.functions {
-        prepare::prepare(program, function);
-        let owners = borrow::infer(program, function);
-        count::insert(program, function, &owners);
+        insert_into(program, function);
     }
     debug_check(ir::verify(program, module));
     debug_check(verify(program, module));
+}
+
+fn insert_into(program: &Program, function: &mut Function) {
+    prepare::prepare(program, function);
+    let owners = borrow::infer(program, function);
+    count::insert(program, function, &owners);
 }
 
 fn debug_check(result: Result<(), String>) {

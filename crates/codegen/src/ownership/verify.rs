@@ -224,7 +224,7 @@ impl<'a> Checker<'a> {
         *count = count
             .checked_sub(1)
             .ok_or_else(|| format!("{} is consumed without a count", self.name(var)))?;
-        if *count == 0 {
+        if *count == 0 && self.roles[var.0 as usize] == Role::Owned {
             self.invalidate(var, state);
         }
         Ok(())

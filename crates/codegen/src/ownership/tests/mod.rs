@@ -3,6 +3,7 @@
 mod borrows;
 mod counts;
 mod faults;
+mod random;
 
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::SourceMap;
