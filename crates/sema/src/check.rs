@@ -65,21 +65,24 @@ pub struct Checked {
 }
 
 /// The checker's stack. The highest tree the parser builds takes a fraction of it, also without optimisation.
-const STACK_BYTES: usize = 256 << 20;
+const STACK_BYTES: usize = 64 << 20;
 
 /// Checks a parsed file. Modules of the standard library that it imports are added to `sources`, parsed and checked with it.
 pub fn check(sources: &mut SourceMap, file: &File) -> Checked {
     let library = modules::load(sources, file);
     let sources = &*sources;
+    let run = || Checker::new(sources, file, &library).run();
     std::thread::scope(|scope| {
-        let run = || Checker::new(sources, file, &library).run();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("check".to_string())
-            .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, run)
-            .expect("a thread can be started")
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            .stack_size(STACK_BYTES);
+        match thread.spawn_scoped(scope, run) {
+            Ok(thread) => thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            // Without memory for another stack the present one must do.
+            Err(_) => run(),
+        }
     })
 }
 
@@ -155,7 +158,7 @@ impl<'a> Checker<'a> {
         self.warn_unused_declarations();
         self.warn_unused_globals();
         let globals = std::mem::take(&mut self.globals).into_program(&mut entry);
-        let entry_id = self.add_entry(entry);
+        let entry_id = self.add_function(entry);
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by_key(|found| (found.span.file, found.span.start, found.span.end));
         let has_error = self.has_error_node || self.error_count > 0;

@@ -151,8 +151,9 @@ impl<'a> Checker<'a> {
         vec![call, return_value(zero)]
     }
 
-    pub(super) fn add_entry(&mut self, entry: Function) -> FuncId {
-        self.checked.push(Some(entry));
+    /// Adds a function that no declaration stands for.
+    pub(super) fn add_function(&mut self, function: Function) -> FuncId {
+        self.checked.push(Some(function));
         FuncId(u32::try_from(self.checked.len() - 1).expect("fewer than 2^32 functions"))
     }
 

@@ -114,6 +114,7 @@ pub(super) enum Imported {
 struct Pending<'a> {
     structs: Vec<(&'a StructDecl, StructId)>,
     funcs: Vec<(&'a Func, bool)>,
+    aliases: Vec<AliasId>,
     imports: Vec<&'a AstItem>,
 }
 
@@ -134,7 +135,7 @@ impl<'a> Checker<'a> {
         }
         for (scope, pending) in &all {
             self.scope = *scope;
-            self.resolve_structs(pending);
+            self.resolve_types(pending);
         }
         for (scope, pending) in &all {
             self.scope = *scope;
@@ -156,7 +157,7 @@ impl<'a> Checker<'a> {
             let message = "an import stands at the top level of a file";
             self.error(code::BAD_IMPORT, message, item.span);
         }
-        self.resolve_structs(&pending);
+        self.resolve_types(&pending);
         self.resolve_functions(&pending);
     }
 
@@ -177,7 +178,7 @@ impl<'a> Checker<'a> {
             ItemKind::Func(func) => pending.funcs.push((func, item.private.is_some())),
             ItemKind::Struct(decl) => self.declare_struct(decl, pending),
             ItemKind::Enum(decl) => self.declare_enum(decl),
-            ItemKind::Alias(decl) => self.declare_alias(decl),
+            ItemKind::Alias(decl) => pending.aliases.push(self.declare_alias(decl)),
             ItemKind::Import(_) | ItemKind::FromImport(_) => pending.imports.push(item),
             ItemKind::Package(_) => {}
             ItemKind::Trait(decl) => {
@@ -280,7 +281,7 @@ impl<'a> Checker<'a> {
         });
     }
 
-    fn declare_alias(&mut self, decl: &'a AliasDecl) {
+    fn declare_alias(&mut self, decl: &'a AliasDecl) -> AliasId {
         let id = AliasId(u32::try_from(self.aliases.len()).expect("fewer than 2^32 aliases"));
         self.aliases.push(Alias {
             decl,
@@ -288,6 +289,7 @@ impl<'a> Checker<'a> {
             state: AliasState::Unknown,
         });
         self.name_item(&decl.name, Item::Alias(id));
+        id
     }
 
     // ------------------------------------------------------------ imports
@@ -364,7 +366,11 @@ impl<'a> Checker<'a> {
 
     // ------------------------------------------------------------ fields and signatures
 
-    fn resolve_structs(&mut self, pending: &Pending<'a>) {
+    /// Aliases are resolved when they are first used; here the others, for the mistakes in them.
+    fn resolve_types(&mut self, pending: &Pending<'a>) {
+        for &alias in &pending.aliases {
+            self.alias_type(alias);
+        }
         for (decl, id) in &pending.structs {
             let mut fields: Vec<Field> = Vec::new();
             let mut spans: Vec<Span> = Vec::new();

@@ -8,7 +8,10 @@ use super::composites::stored;
 use super::expected::{Origin, Want, broken, node};
 use super::statements::Tail;
 use super::{Checker, code, is_open};
-use crate::typed::{Block, Call, Expr, ExprKind, LocalId, Select, SelectCase, SelectKind};
+use crate::typed::{
+    Block, Call, Callee, Expr, ExprKind, Function, Local, LocalId, Select, SelectCase, SelectKind,
+    Stmt, StmtKind,
+};
 use crate::types::{Ty, TyKind};
 
 impl<'a> Checker<'a> {
@@ -26,8 +29,83 @@ impl<'a> Checker<'a> {
         if call.result == Ty::ERROR {
             return broken(span);
         }
+        let call = match *self.kind(call.result) {
+            TyKind::Future(value) => self.awaiting(call, value),
+            _ => call,
+        };
         let ty = self.types.intern(TyKind::Future(stored(call.result)));
         node(ExprKind::Spawn(call), ty, span)
+    }
+
+    /// A call that gives a future, as a call of a function made for it that awaits that future: `spawn` never gives a future of a future.
+    fn awaiting(&mut self, call: Call, value: Ty) -> Call {
+        let Call {
+            callee,
+            mut args,
+            result: future,
+            span,
+        } = call;
+        let (name, callee) = match callee {
+            Callee::Value(callee) => {
+                let ty = callee.ty;
+                args.insert(0, *callee);
+                let callee = node(ExprKind::Local(LocalId(0)), ty, span);
+                ("spawn".to_string(), Callee::Value(Box::new(callee)))
+            }
+            Callee::Function(id) => {
+                let named = self
+                    .functions
+                    .iter()
+                    .find(|function| function.id == Some(id));
+                let name = named.map_or_else(String::new, |function| function.name.clone());
+                (name, callee)
+            }
+            Callee::Builtin(builtin) => (format!("{builtin:?}"), callee),
+        };
+        let locals: Vec<Local> = args
+            .iter()
+            .map(|arg| Local {
+                name: String::new(),
+                ty: stored(arg.ty),
+                span: arg.span,
+            })
+            .collect();
+        let passed = locals.iter().zip(0..).map(|(local, index)| {
+            let kind = ExprKind::Local(LocalId(index));
+            node(kind, local.ty, local.span)
+        });
+        let is_value = matches!(callee, Callee::Value(_));
+        let inner = Call {
+            callee,
+            args: passed.skip(usize::from(is_value)).collect(),
+            result: future,
+            span,
+        };
+        let inner = node(ExprKind::Call(inner), future, span);
+        let inner = node(ExprKind::Await(Box::new(inner)), value, span);
+        let stmt = Stmt {
+            kind: StmtKind::Return(Some(inner)),
+            span,
+        };
+        let function = Function {
+            name,
+            is_async: false,
+            parameter_count: locals.len(),
+            locals,
+            result: value,
+            body: Block {
+                stmts: vec![stmt],
+                value: None,
+                span,
+            },
+            span,
+        };
+        Call {
+            callee: Callee::Function(self.add_function(function)),
+            args,
+            result: value,
+            span,
+        }
     }
 
     /// `defer f(x)`
