@@ -79,7 +79,7 @@ impl<'a> Checker<'a> {
         for (index, arg) in rest.iter().enumerate() {
             checked.push(self.builtin_argument(&mut signature, index + 1, arg, Want::Nothing));
         }
-        self.finish(&signature, checked, span)
+        self.finish(&signature, checked, Want::Nothing, span)
     }
 
     /// A call with a signature that is known; `receiver` is the first argument.
@@ -118,7 +118,7 @@ impl<'a> Checker<'a> {
             checked[at] = Some(arg);
         }
         let checked = receiver.into_iter().chain(checked.into_iter().flatten());
-        self.finish(&signature, checked.collect(), span)
+        self.finish(&signature, checked.collect(), want, span)
     }
 
     fn check_count(&mut self, signature: &Signature, given: usize, span: Span) -> bool {
@@ -156,14 +156,14 @@ impl<'a> Checker<'a> {
         broken(value.span)
     }
 
-    fn finish(&mut self, signature: &Signature, args: Vec<Expr>, span: Span) -> Expr {
+    fn finish(&mut self, signature: &Signature, args: Vec<Expr>, want: Want, span: Span) -> Expr {
         let is_broken = args.iter().any(|arg| arg.ty == Ty::ERROR);
         if !is_broken && !self.meets_bound(signature, span) {
             return broken(span);
         }
         match signature.result(&mut self.types) {
             Some(result) => self.builtin_call(signature.builtin(), args, result, span),
-            None if is_broken => broken(span),
+            None if is_broken || matches!(want, Want::Exactly(Ty::ERROR, _)) => broken(span),
             None if args.iter().any(|arg| arg.ty == Ty::NEVER) => {
                 self.builtin_call(signature.builtin(), args, Ty::NEVER, span)
             }

@@ -394,7 +394,7 @@ impl<'a> Checker<'a> {
                         self.wrapped(ExprKind::Err(Box::new(payload)), kind, Want::Nothing, span)
                     }
                     _ if payload.ty == Ty::ERROR => broken(span),
-                    _ => self.cannot_infer("Err(…)", "Result[int]", span),
+                    _ => self.cannot_infer("Err(…)", "Result[int]", want, span),
                 }
             }
         }

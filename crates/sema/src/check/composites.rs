@@ -44,13 +44,12 @@ impl<'a> Checker<'a> {
                     let ty = want.hint().expect("an element was hinted at");
                     node(ExprKind::Array(Vec::new()), ty, span)
                 }
-                (None, Want::Exactly(Ty::ERROR, _)) => broken(span),
                 // Reported as a mismatch.
-                (None, Want::Exactly(..)) => {
+                (None, Want::Exactly(ty, _)) if ty != Ty::ERROR => {
                     let ty = self.types.intern(TyKind::Array(Ty::ERROR));
                     node(ExprKind::Array(Vec::new()), ty, span)
                 }
-                _ => self.cannot_infer("[]", "[int]", span),
+                _ => self.cannot_infer("[]", "[int]", want, span),
             };
         }
         let want = expected.map_or(Want::Nothing, |element| part_of(want, element));
@@ -63,7 +62,7 @@ impl<'a> Checker<'a> {
         }
         let element = match (agreement.ty(), expected) {
             (Ty::NEVER, Some(element)) => element,
-            (Ty::NEVER, None) => return self.cannot_infer("[…]", "[int]", span),
+            (Ty::NEVER, None) => return self.cannot_infer("[…]", "[int]", want, span),
             (element, _) => self.reject_void_element(element, span),
         };
         self.array_of(checked.into_iter().flatten().collect(), element, span)

@@ -39,72 +39,51 @@ impl<'a> Checker<'a> {
 
     /// A call that gives a future, as a call of a function made for it that awaits that future: `spawn` never gives a future of a future.
     fn awaiting(&mut self, call: Call, value: Ty) -> Call {
-        let Call {
-            callee,
-            mut args,
-            result: future,
-            span,
-        } = call;
-        let (name, callee) = match callee {
+        let span = call.span;
+        let name = self.callee_name(&call.callee);
+        let mut args = call.args;
+        // A function value is passed along as the first argument.
+        let is_value = matches!(call.callee, Callee::Value(_));
+        let callee = match call.callee {
             Callee::Value(callee) => {
-                let ty = callee.ty;
+                let first = node(ExprKind::Local(LocalId(0)), callee.ty, span);
                 args.insert(0, *callee);
-                let callee = node(ExprKind::Local(LocalId(0)), ty, span);
-                ("spawn".to_string(), Callee::Value(Box::new(callee)))
+                Callee::Value(Box::new(first))
             }
-            Callee::Function(id) => {
-                let named = self
-                    .functions
-                    .iter()
-                    .find(|function| function.id == Some(id));
-                let name = named.map_or_else(String::new, |function| function.name.clone());
-                (name, callee)
-            }
-            Callee::Builtin(builtin) => (format!("{builtin:?}"), callee),
+            callee => callee,
         };
-        let locals: Vec<Local> = args
-            .iter()
-            .map(|arg| Local {
-                name: String::new(),
-                ty: stored(arg.ty),
-                span: arg.span,
-            })
-            .collect();
+        let locals: Vec<Local> = args.iter().map(parameter_for).collect();
         let passed = locals.iter().zip(0..).map(|(local, index)| {
             let kind = ExprKind::Local(LocalId(index));
             node(kind, local.ty, local.span)
         });
-        let is_value = matches!(callee, Callee::Value(_));
         let inner = Call {
             callee,
             args: passed.skip(usize::from(is_value)).collect(),
-            result: future,
+            result: call.result,
             span,
         };
-        let inner = node(ExprKind::Call(inner), future, span);
+        let inner = node(ExprKind::Call(inner), call.result, span);
         let inner = node(ExprKind::Await(Box::new(inner)), value, span);
-        let stmt = Stmt {
-            kind: StmtKind::Return(Some(inner)),
-            span,
-        };
-        let function = Function {
-            name,
-            is_async: false,
-            parameter_count: locals.len(),
-            locals,
-            result: value,
-            body: Block {
-                stmts: vec![stmt],
-                value: None,
-                span,
-            },
-            span,
-        };
+        let function = returning(name, locals, inner);
         Call {
             callee: Callee::Function(self.add_function(function)),
             args,
             result: value,
             span,
+        }
+    }
+
+    /// What reports call the coroutine that a call starts.
+    fn callee_name(&self, callee: &Callee) -> String {
+        match callee {
+            Callee::Function(id) => {
+                let mut functions = self.functions.iter();
+                let function = functions.find(|function| function.id == Some(*id));
+                function.map_or_else(String::new, |function| function.name.clone())
+            }
+            Callee::Value(_) => "spawn".to_string(),
+            Callee::Builtin(builtin) => format!("{builtin:?}").to_lowercase(),
         }
     }
 
@@ -463,10 +442,46 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// Whether a block is a call on a temporary that was put into a local.
+/// A parameter that takes the argument.
+fn parameter_for(arg: &Expr) -> Local {
+    Local {
+        name: String::new(),
+        ty: stored(arg.ty),
+        span: arg.span,
+    }
+}
+
+/// A function that returns the value.
+fn returning(name: String, params: Vec<Local>, value: Expr) -> Function {
+    let (result, span) = (value.ty, value.span);
+    let stmt = Stmt {
+        kind: StmtKind::Return(Some(value)),
+        span,
+    };
+    Function {
+        name,
+        is_async: false,
+        parameter_count: params.len(),
+        locals: params,
+        result,
+        body: Block {
+            stmts: vec![stmt],
+            value: None,
+            span,
+        },
+        span,
+    }
+}
+
+/// Whether a block is a call on a temporary that was put into a local, or a `delete`.
 fn has_reference_call(block: &Block) -> bool {
+    let effect = block.stmts.last().and_then(|stmt| match &stmt.kind {
+        StmtKind::Expr(effect) => Some(effect),
+        _ => None,
+    });
     block
         .value
-        .as_ref()
-        .is_some_and(|value| matches!(value.kind, ExprKind::Call(_) | ExprKind::Spawn(_)))
+        .as_deref()
+        .or(effect)
+        .is_some_and(|call| matches!(call.kind, ExprKind::Call(_) | ExprKind::Spawn(_)))
 }

@@ -292,11 +292,21 @@ impl<'a> Checker<'a> {
                 let ty = self.types.intern(TyKind::Option(Ty::ERROR));
                 node(ExprKind::None, ty, span)
             }
-            _ => self.cannot_infer("None", "Option[int]", span),
+            _ => self.cannot_infer("None", "Option[int]", want, span),
         }
     }
 
-    pub(super) fn cannot_infer(&mut self, what: &str, example: &str, span: Span) -> Expr {
+    /// Reports that nothing determines the type; unless what should have done so is erroneous itself.
+    pub(super) fn cannot_infer(
+        &mut self,
+        what: &str,
+        example: &str,
+        want: Want,
+        span: Span,
+    ) -> Expr {
+        if let Want::Exactly(Ty::ERROR, _) = want {
+            return broken(span);
+        }
         let message = format!("the type of `{what}` is not known here");
         self.report(
             Diagnostic::error(code::CANNOT_INFER, message, span).with_help(format!(

@@ -183,10 +183,32 @@ impl<'a> Checker<'a> {
             return None;
         }
         match self.base(target) {
-            Base::Place(place) => self.changeable(place),
+            Base::Place(place) => {
+                let place = self.changeable(place)?;
+                // The assignment itself makes the entry.
+                let made =
+                    usize::from(!is_update && matches!(place.path.last(), Some(Step::Key(_))));
+                self.require_zero_entries(&place, place.path.len() - made);
+                Some(place)
+            }
             Base::Value(value) => {
                 self.report_temporary(&value);
                 None
+            }
+        }
+    }
+
+    /// Entries of maps on the way into a place are made where they are missing, with zero values: the first `steps` of the path.
+    fn require_zero_entries(&mut self, place: &Place, steps: usize) {
+        let mut ty = match place.root {
+            Root::Local(local) => self.referred(self.local_ty(local)),
+            Root::Global(global) => self.global_ty(global),
+            Root::Discard => return,
+        };
+        for step in &place.path[..steps] {
+            ty = self.step_ty(ty, step);
+            if let Step::Key(_) = step {
+                self.require_zero(ty, place.span);
             }
         }
     }
@@ -277,7 +299,10 @@ impl<'a> Checker<'a> {
         let span = base.span();
         let place = match base {
             Base::Place(place) => match self.changeable(place) {
-                Some(place) => place,
+                Some(place) => {
+                    self.require_zero_entries(&place, place.path.len());
+                    place
+                }
                 None => return broken(span),
             },
             Base::Value(value) if value.ty == Ty::ERROR => return value,
