@@ -16,6 +16,8 @@
 //!
 //! The table of lines is made from the finished object, as only that knows addresses: see [`Lines`].
 
+use std::collections::HashMap;
+
 use echo_abi::layout::{LINE_TABLE_SYMBOL, LineRow, LineTable, MODULE_SYMBOL, ModuleInfo};
 use echo_sema::typed::Program;
 use echo_syntax::span::SourceMap;
@@ -116,14 +118,16 @@ impl Lines {
                 .find(|(_, file)| file.name() == name)
                 .map_or(0, |(id, _)| id.0)
         };
-        let function_number = function_numbers(module);
+        let symbols = function_numbers(module, emit::linkage_name);
+        let names = function_numbers(module, |function| function.name.clone());
         let code = crate::llvm::object_code(object).unwrap_or_default();
         let mut rows: Vec<[u32; 4]> = Vec::with_capacity(code.lines.len());
         for line in &code.lines {
-            let function = function_number
-                .get(line.function.as_str())
-                .copied()
-                .unwrap_or(0);
+            let function = match &line.inlined {
+                Some(name) => names.get(name),
+                None => symbols.get(&line.function),
+            };
+            let function = function.copied().unwrap_or(0);
             let row = [line.offset, file_number(&line.file), line.line, function];
             match rows.last() {
                 // What the compiler made up belongs to the line before it.
@@ -185,11 +189,14 @@ impl Lines {
     }
 }
 
-/// Linkage name to the number in the module's table of functions.
-fn function_numbers(module: &ir::Module) -> std::collections::HashMap<String, u32> {
+/// Functions' names of that kind to their numbers in the module's table of functions.
+fn function_numbers(
+    module: &ir::Module,
+    name: impl Fn(&ir::Function) -> String,
+) -> HashMap<String, u32> {
     (1..)
         .zip(&module.functions)
-        .map(|(number, function)| (emit::linkage_name(function), number))
+        .map(|(number, function)| (name(function), number))
         .collect()
 }
 

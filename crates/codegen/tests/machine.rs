@@ -79,6 +79,37 @@ fn check_object(name: &str, bytes: &[u8]) {
 }
 
 #[test]
+fn inlined_code_keeps_its_function() {
+    let text = "func inner(xs: [int], i: int) -> int {
+    return xs[i]
+}
+func outer(i: int) -> int {
+    return inner([1, 2], i)
+}
+print outer(len(\"ab\"))
+";
+    let mut sources = SourceMap::new();
+    let file = sources.add("test.eo", text);
+    let parsed = echo_syntax::parse(file, sources.file(file).text());
+    let checked = echo_sema::check(&mut sources, &parsed.file);
+    let mut program = checked.program.expect("a program");
+    let mut module = lower::lower(&mut program);
+    ownership::insert(&program, &mut module);
+    let unit = Unit::from_ir(&program, &sources, module);
+    let llvm = Llvm::load().expect("an LLVM");
+    let object = unit.output(&llvm, 2, Output::Object).expect("an object");
+    let code = object_code(&object).expect("code");
+    let rows = code.lines.iter().filter(|row| row.line == 2);
+    let functions: Vec<_> = rows
+        .map(|row| (row.function.as_str(), row.inlined.as_deref()))
+        .collect();
+    assert!(!functions.is_empty());
+    for function in functions {
+        assert_eq!(function, ("eo.$main", Some("inner")));
+    }
+}
+
+#[test]
 fn an_image_survives_the_cache() {
     let path = &programs()[0];
     let text = fs::read_to_string(path).expect("the program is readable");

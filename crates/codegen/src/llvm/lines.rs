@@ -1,5 +1,6 @@
 //! From the line program of an object to rows of code addresses.
 
+use super::inlined;
 use gimli::{EndianSlice, LittleEndian};
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolKind};
 
@@ -13,6 +14,8 @@ pub struct CodeLine {
     pub line: u32,
     /// The symbol of the function the code is in.
     pub function: String,
+    /// The name of the function it was inlined from.
+    pub inlined: Option<String>,
 }
 
 /// What the tables of an object say about its `.text` section.
@@ -80,15 +83,26 @@ fn code_lines(file: &object::File<'_>, functions: &[(u64, String)]) -> Option<Ve
             file: file.unwrap_or_default(),
             line: row.line().map_or(0, |line| line.get() as u32),
             function: function.clone(),
+            inlined: None,
         });
     }
     lines.sort_by_key(|line| line.offset);
+    // Of rows at one offset the last holds.
     lines.dedup_by(|next, previous| {
-        next.offset == previous.offset
-            || (next.line == previous.line
-                && next.function == previous.function
-                && next.file == previous.file)
+        let same = next.offset == previous.offset;
+        if same {
+            std::mem::swap(next, previous);
+        }
+        same
     });
+    let section = |name: &str| relocated(file, name).unwrap_or_default().into();
+    for code in inlined::read(section).unwrap_or_default() {
+        let row = |at: u64| lines.partition_point(|line: &CodeLine| u64::from(line.offset) < at);
+        let rows = row(code.start)..row(code.end);
+        for line in &mut lines[rows] {
+            line.inlined = Some(code.function.clone());
+        }
+    }
     Some(lines)
 }
 

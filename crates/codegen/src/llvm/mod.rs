@@ -5,6 +5,7 @@
 
 mod api;
 mod find;
+mod inlined;
 mod jit;
 mod lines;
 mod object;
