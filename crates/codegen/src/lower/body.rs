@@ -1,5 +1,7 @@
 //! A function being lowered: its variables, the loops around the current place, and what every other part of lowering builds with.
 
+use std::collections::HashSet;
+
 use echo_abi::symbols;
 use echo_sema::typed::{Expr, ExprKind, FuncId, Function, LocalId, Program};
 use echo_sema::types::{Ty, TyKind};
@@ -7,6 +9,7 @@ use echo_syntax::span::Span;
 
 use super::builder::Builder;
 use super::effects::{changed_locals, changes, has_defers};
+use super::unsure::unsure_locals;
 use super::{Lowering, Prepared};
 use crate::ir::{self, BlockId, Const, FunctionKind, Op, Operand, Place, RtArg, Terminator, Var};
 
@@ -15,6 +18,8 @@ pub struct Body<'l, 'p> {
     pub builder: Builder,
     /// Where each local of the source lives.
     locals: Vec<Var>,
+    /// Locals that may have no value.
+    pub unsure: HashSet<LocalId>,
     pub loops: Vec<Loop>,
     /// What the function returns.
     pub result: Ty,
@@ -43,6 +48,7 @@ impl<'l, 'p> Body<'l, 'p> {
             lowering,
             builder: Builder::new(),
             locals: Vec::new(),
+            unsure: HashSet::new(),
             loops: Vec::new(),
             result,
             defers: false,
@@ -75,8 +81,15 @@ impl<'l, 'p> Body<'l, 'p> {
 
     /// The parameters come first; one that is changed gets a variable of its own, as parameters are borrowed.
     fn declare_locals(&mut self, function: &'p Function) {
-        for local in &function.locals {
-            let var = self.builder.var(local.ty, Some(&local.name));
+        self.unsure = unsure_locals(self.program(), function)
+            .into_iter()
+            .collect();
+        for (number, local) in (0..).zip(&function.locals) {
+            let ty = match self.unsure.contains(&LocalId(number)) {
+                true => self.prepared().option_of(local.ty),
+                false => local.ty,
+            };
+            let var = self.builder.var(ty, Some(&local.name));
             self.locals.push(var);
         }
         let changed = changed_locals(&function.body);

@@ -38,6 +38,11 @@ impl Builder {
         self.var(ty, None)
     }
 
+    /// The name of a variable of the source.
+    pub fn name(&self, var: Var) -> &str {
+        self.vars[var.0 as usize].name.as_deref().unwrap_or("_")
+    }
+
     /// Whether it is a variable of the source. The others are for one value that is used once.
     pub fn is_named(&self, var: Var) -> bool {
         self.vars[var.0 as usize].name.is_some()

@@ -1,12 +1,15 @@
 //! Coroutines, futures, channels, select.
 
 use echo_abi::layout::{SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL, SELECT_TIMEOUT};
-use echo_sema::typed::{Block, Builtin, Call, CompareOp, Expr, Select, SelectCase, SelectKind};
+use echo_sema::typed::{
+    Block, Builtin, Call, CompareOp, Expr, LocalId, Select, SelectCase, SelectKind,
+};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::body::{Body, int, tag_const, text, value_of};
 use super::builtins::Given;
+use super::unsure::Received;
 use super::wrappers::Wrapper;
 use crate::ir::{self, BlockId, Const, Intrinsic, Op, Operand, RtArg, Terminator, Var};
 
@@ -114,6 +117,24 @@ impl<'p> Body<'_, 'p> {
         (out, self.in_var(came, span))
     }
 
+    /// `let v, ok = <- ch` where a closed channel gives no value.
+    pub fn receive_unsure(
+        &mut self,
+        channel: &'p Expr,
+        [value, ok]: [Option<LocalId>; 2],
+        span: Span,
+    ) {
+        let slot = self.builder.temp(self.inner(channel.ty));
+        let channel = self.expr(channel);
+        let args = vec![RtArg::Value(channel), RtArg::Address(slot)];
+        let came = self.runtime("echo_chan_receive_option", args, Ty::BOOL, span);
+        if let Some(ok) = ok {
+            self.set(self.local(ok), came.clone(), span);
+        }
+        let into = value.map_or(Received::Dropped, Received::Unsure);
+        self.received(came, slot, &into, span);
+    }
+
     pub fn chan_send(&mut self, given: &Given<'_>) -> Operand {
         let span = given.span;
         let value = self.arg_moved(given, 1);
@@ -214,16 +235,24 @@ impl<'p> Body<'_, 'p> {
         cases
             .iter()
             .map(|case| match &case.kind {
-                SelectKind::Receive { channel, value, ok } => ir::SelectCase {
-                    channel: self.in_var(next(), case.span),
-                    send: false,
-                    value: match value {
-                        Some(local) => self.local(*local),
-                        None => self.builder.temp(self.inner(channel.ty)),
-                    },
-                    ok: ok.map(|local| self.local(local)),
-                    span: case.span,
-                },
+                SelectKind::Receive { channel, value, ok } => {
+                    let ty = self.inner(channel.ty);
+                    ir::SelectCase {
+                        channel: self.in_var(next(), case.span),
+                        send: false,
+                        value: match value {
+                            Some(local) if !self.unsure.contains(local) => self.local(*local),
+                            _ => self.builder.temp(ty),
+                        },
+                        ok: match ok {
+                            Some(local) => Some(self.local(*local)),
+                            // To know whether there is a value.
+                            None if !self.has_zero(ty) => Some(self.builder.temp(Ty::BOOL)),
+                            None => None,
+                        },
+                        span: case.span,
+                    }
+                }
                 SelectKind::Send { .. } => {
                     let channel = self.in_var(next(), case.span);
                     ir::SelectCase {
@@ -260,13 +289,23 @@ impl<'p> Body<'_, 'p> {
     }
 
     fn begin_case(&mut self, case: &SelectCase, chosen: &Chosen) {
-        if chosen.send {
+        let SelectKind::Receive { value, .. } = case.kind else {
             self.builder.emit(Op::Forget(chosen.value), case.span);
             return;
-        }
-        self.builder.emit(Op::Define(chosen.value), case.span);
+        };
         if let Some(ok) = chosen.ok {
             self.builder.emit(Op::Define(ok), case.span);
+        }
+        match chosen.ok {
+            Some(ok) if !self.has_zero(self.builder.ty(chosen.value)) => {
+                let into = match value {
+                    Some(local) if self.unsure.contains(&local) => Received::Unsure(local),
+                    Some(_) => Received::Needed,
+                    None => Received::Dropped,
+                };
+                self.received(Operand::Var(ok), chosen.value, &into, case.span);
+            }
+            _ => self.builder.emit(Op::Define(chosen.value), case.span),
         }
     }
 
@@ -281,7 +320,6 @@ impl<'p> Body<'_, 'p> {
 
 /// What the branch of a chosen case begins with.
 struct Chosen {
-    send: bool,
     value: Var,
     ok: Option<Var>,
 }
@@ -289,7 +327,6 @@ struct Chosen {
 impl Chosen {
     fn of(case: &ir::SelectCase) -> Chosen {
         Chosen {
-            send: case.send,
             value: case.value,
             ok: case.ok,
         }

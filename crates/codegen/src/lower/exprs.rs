@@ -19,6 +19,10 @@ impl<'p> Body<'_, 'p> {
             ExprKind::Char(value) => Operand::Const(Const::Char(*value)),
             ExprKind::Str(value) => Operand::Const(Const::Str(value.clone())),
             ExprKind::Unit => Operand::Const(Const::Unit),
+            ExprKind::Local(local) if self.unsure.contains(local) => {
+                let place = self.local_place(*local, ty, span);
+                Operand::Var(self.load(place, span))
+            }
             ExprKind::Local(local) => Operand::Var(self.local(*local)),
             ExprKind::Global(global) => self.load_global(*global, span),
             ExprKind::Deref(local) => {

@@ -35,6 +35,7 @@ mod patterns;
 mod places;
 mod prepare;
 mod stmts;
+mod unsure;
 mod wrappers;
 
 use std::collections::{HashMap, HashSet};

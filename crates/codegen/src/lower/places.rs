@@ -19,7 +19,7 @@ impl<'p> Body<'_, 'p> {
     pub fn read_place(&mut self, expr: &'p Expr) -> ir::Place {
         let mut place = match &expr.kind {
             ExprKind::Local(local) if !self.is_reference(expr.ty) => {
-                return whole(self.local(*local), expr.ty);
+                return self.local_place(*local, expr.ty, expr.span);
             }
             ExprKind::Deref(local) => return whole(self.local(*local), expr.ty),
             ExprKind::Field(base, field) => {
@@ -68,9 +68,14 @@ impl<'p> Body<'_, 'p> {
 
     /// Where a change takes place. Indexes and keys are evaluated now, `later` expressions before the change.
     pub fn target(&mut self, place: &'p Place, later: &[&'p Expr]) -> Target {
-        let path = self.steps(&place.path, later);
+        let mut path = self.steps(&place.path, later);
         let (root, global) = match place.root {
-            Root::Local(local) => (self.local(local), None),
+            Root::Local(local) => {
+                let mut whole = self.local_place(local, place.ty, place.span);
+                whole.path.append(&mut path);
+                path = whole.path;
+                (whole.root, None)
+            }
             Root::Global(global) => {
                 // Loaded by `open`, once everything has been evaluated.
                 let ty = self.program().globals[global.0 as usize].ty;

@@ -6,11 +6,14 @@ use echo_sema::typed::{Function, Global, GlobalId, Program};
 use echo_sema::types::{Ty, TyKind};
 
 use super::effects::{Node, walk_block};
+use super::unsure::unsure_locals;
 use crate::layout;
 
 pub struct Prepared {
     /// `T` to `Ref(T)`, of keys and values of maps and of globals: the runtime gives out their addresses.
     references: HashMap<Ty, Ty>,
+    /// `T` to `Option[T]`, of locals that may have no value.
+    options: HashMap<Ty, Ty>,
     /// The hidden `bool` of a global without zero value.
     flags: HashMap<GlobalId, GlobalId>,
 }
@@ -19,6 +22,11 @@ impl Prepared {
     /// The type of an address of a key, a value or a global.
     pub fn reference_to(&self, ty: Ty) -> Ty {
         self.references[&ty]
+    }
+
+    /// The type of the variable of a local that may have no value.
+    pub fn option_of(&self, ty: Ty) -> Ty {
+        self.options[&ty]
     }
 
     /// Whether the global has been assigned, if that has to be asked.
@@ -30,6 +38,7 @@ impl Prepared {
 pub fn prepare(program: &mut Program) -> Prepared {
     Prepared {
         references: intern_references(program),
+        options: intern_options(program),
         flags: add_flags(program),
     }
 }
@@ -42,6 +51,18 @@ fn intern_references(program: &mut Program) -> HashMap<Ty, Ty> {
     targets
         .into_iter()
         .map(|ty| (ty, program.types.intern(TyKind::Ref(ty))))
+        .collect()
+}
+
+fn intern_options(program: &mut Program) -> HashMap<Ty, Ty> {
+    let mut payloads = Vec::new();
+    for function in &program.functions {
+        let locals = unsure_locals(program, function).into_iter();
+        payloads.extend(locals.map(|local| function.locals[local.0 as usize].ty));
+    }
+    payloads
+        .into_iter()
+        .map(|ty| (ty, program.types.intern(TyKind::Option(ty))))
         .collect()
 }
 

@@ -69,6 +69,10 @@ impl<'p> Body<'_, 'p> {
 
     fn let_tuple(&mut self, locals: &'p [Option<LocalId>], value: &'p Expr, span: Span) {
         if let (ExprKind::ReceiveOk(channel), [first, second]) = (&value.kind, locals) {
+            if !self.has_zero(self.inner(channel.ty)) {
+                self.receive_unsure(channel, [*first, *second], value.span);
+                return;
+            }
             let (received, ok) = self.receive_ok(channel, value.span);
             for (local, var) in [(first, received), (second, ok)] {
                 if let Some(local) = local {
@@ -106,7 +110,7 @@ impl<'p> Body<'_, 'p> {
             }
             (Root::Local(local), []) if !self.is_reference(self.builder.ty(self.local(*local))) => {
                 let value = self.expr(value);
-                self.set(self.local(*local), value, span);
+                self.set_local(*local, value, span);
             }
             (Root::Global(global), []) => {
                 let value = self.expr(value);
@@ -206,7 +210,7 @@ impl<'p> Body<'_, 'p> {
                 ir::Step::Field(field) => layout::parts(self.program(), ty)[*field],
                 ir::Step::Index { .. } => self.inner(ty),
                 ir::Step::Key(_) => self.map_parts(ty).1,
-                ir::Step::Payload(_) => unreachable!("payloads are not assigned"),
+                ir::Step::Payload(index) => layout::parts(self.program(), ty)[*index],
             };
         }
         ty
