@@ -30,11 +30,13 @@ fn examples_build_and_run_alone() {
     let programs = programs(&["examples"]);
     for_each(&programs, &|program| {
         let out = folder.path().join(program.file_stem().expect("a name"));
+        // From its folder: messages name the file as it was named here.
         let build = Command::new(EO)
             .arg("build")
-            .arg(program)
+            .arg(program.file_name().expect("a name"))
             .arg("-o")
             .arg(&out)
+            .current_dir(program.parent().expect("a folder"))
             .output()
             .expect("eo starts");
         if !build.status.success() {
