@@ -101,6 +101,10 @@ struct Checker<'a> {
     /// Methods may exist that were not understood (`extend`, `@impl`): a missing one is no news.
     may_miss_methods: bool,
     imports: Vec<Import>,
+    /// Declarations are being collected: the fields of structs may not be known yet.
+    is_collecting: bool,
+    /// Structs used as keys meanwhile.
+    struct_keys: Vec<(Ty, Span)>,
     scopes: Vec<Scope>,
     /// Where names are looked up at present.
     scope: ScopeId,
@@ -134,6 +138,8 @@ impl<'a> Checker<'a> {
             methods: HashMap::new(),
             may_miss_methods: false,
             imports: Vec::new(),
+            is_collecting: false,
+            struct_keys: Vec::new(),
             scopes: Vec::new(),
             scope: ScopeId::FIRST,
             body: Body::default(),

@@ -121,6 +121,7 @@ struct Pending<'a> {
 impl<'a> Checker<'a> {
     /// Collects the declarations of all modules.
     pub(super) fn collect_modules(&mut self) {
+        self.is_collecting = true;
         let mut all = Vec::new();
         for index in 0..self.modules.len() {
             self.scope = self.modules[index].scope;
@@ -137,6 +138,8 @@ impl<'a> Checker<'a> {
             self.scope = *scope;
             self.resolve_types(pending);
         }
+        self.is_collecting = false;
+        self.reject_bad_struct_keys();
         for (scope, pending) in &all {
             self.scope = *scope;
             self.resolve_functions(pending);
@@ -157,7 +160,10 @@ impl<'a> Checker<'a> {
             let message = "an import stands at the top level of a file";
             self.error(code::BAD_IMPORT, message, item.span);
         }
+        self.is_collecting = true;
         self.resolve_types(&pending);
+        self.is_collecting = false;
+        self.reject_bad_struct_keys();
         self.resolve_functions(&pending);
     }
 

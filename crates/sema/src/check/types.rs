@@ -76,7 +76,21 @@ impl Checker<'_> {
 
     fn resolve_key(&mut self, ty: &Type) -> Ty {
         let key = self.resolve_type(ty);
-        self.reject_bad_key(key, ty.span)
+        match self.kind(key) {
+            // Its fields may not be known yet.
+            TyKind::Struct(_) if self.is_collecting => {
+                self.struct_keys.push((key, ty.span));
+                key
+            }
+            _ => self.reject_bad_key(key, ty.span),
+        }
+    }
+
+    /// Looks at the structs that are keys of maps in the types just collected.
+    pub(super) fn reject_bad_struct_keys(&mut self) {
+        for (key, span) in std::mem::take(&mut self.struct_keys) {
+            self.reject_bad_key(key, span);
+        }
     }
 
     /// The type, or an error when it cannot be the key of a map.
