@@ -78,14 +78,23 @@ impl<'a> Body<'_, 'a> {
     /// Result and parameters.
     fn signature(&self) -> (String, String) {
         if self.function.kind == FunctionKind::Entry {
-            return ("void".to_string(), "ptr %args, ptr %result".to_string());
+            return (
+                "void".to_string(),
+                "ptr noalias %args, ptr noalias %result".to_string(),
+            );
         }
         let mut params: Vec<String> = Vec::new();
         if self.function.kind == FunctionKind::Closure {
             params.push("ptr %self".to_string());
         }
         for (number, var) in self.params().iter().enumerate() {
-            params.push(format!("{} %p{number}", self.emitter.ty(var.ty)));
+            let llvm = self.emitter.ty(var.ty);
+            // The checker lets no two references of a call overlap; nothing else leads to what they refer to.
+            let alone = match self.emitter.program.types.kind(var.ty) {
+                TyKind::Ref(_) => " noalias",
+                _ => "",
+            };
+            params.push(format!("{llvm}{alone} %p{number}"));
         }
         (
             self.emitter.result_ty(self.function.result),
