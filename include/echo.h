@@ -39,14 +39,15 @@
  * THE END OF THE PROGRAM
  *   When the main coroutine has returned, the program goes on until no coroutine can make progress. Threads of your own that will still
  *   start or wake coroutines announce that by echo_external_begin(); else the runtime cannot know, and may end the program or report
- *   a deadlock. No function is to be called by other threads once echo_run() returns (echo_is_running() turns false before).
+ *   a deadlock. When the program has ended, other threads only release handles; one that still waits in a function waits for ever.
  *
  * OWNERSHIP
  *   Channels, futures, promises and locks are counted handles. Functions borrow the handles they are given; those that return one give it
  *   to the caller, who releases it by the matching ..._release(). A party that waits must own a reference (its own, or one that
  *   somebody keeps for it) until it is woken. echo_retain() counts one more owner, for example for another coroutine.
- *   Elements and results are plain bytes: they are copied, and nothing is done when they are thrown away. (Types with owned contents:
- *   a type descriptor, part 2.)
+ *   Elements and results given by size are plain bytes: they are copied, and nothing is done when they are thrown away. Those with owned
+ *   contents have a type descriptor: an echo_foreign_desc names a destructor. They are moved into channels and promises, and awaiting copies
+ *   them (one more owner).
  *
  * ERRORS
  *   Part 1 reports them by return values. A coroutine fails by echo_panic_message(): its stack is unwound, and whoever awaits its future is
@@ -89,6 +90,7 @@ typedef struct echo_coroutine echo_coroutine;
 typedef struct echo_future echo_future;
 typedef struct echo_channel echo_channel;
 typedef struct echo_mutex echo_mutex;
+typedef struct echo_type_desc echo_type_desc;
 
 /** Code of a coroutine. `result` has room for the bytes announced when it was made, all zero at first. */
 typedef void (*echo_function)(void *argument, void *result);
@@ -141,6 +143,8 @@ ECHO_PLAIN void echo_coroutine_set_entry(echo_coroutine *coroutine, echo_functio
 ECHO_PLAIN void echo_coroutine_set_argument(echo_coroutine *coroutine, void *argument);
 /** Bytes of its result, less than 2 GiB; 0 at first. */
 ECHO_PLAIN void echo_coroutine_set_result_size(echo_coroutine *coroutine, size_t size);
+/** Instead of a size: a result with owned contents; NULL for none. */
+ECHO_PLAIN void echo_coroutine_set_result_type(echo_coroutine *coroutine, const echo_type_desc *desc);
 /** What reports call it; copied. */
 ECHO_PLAIN void echo_coroutine_set_name(echo_coroutine *coroutine, const char *name);
 /** Lets it run. The owned future of its result; NULL when it has no entry, was started before, or no program runs. */
@@ -180,6 +184,8 @@ ECHO_PLAIN int64_t echo_future_error(const echo_future *future, char *buffer, si
 ECHO_PLAIN bool echo_future_then(echo_future *future, void (*callback)(void *data), void *data);
 /** A promise of a value of `size` bytes: a future that is settled by hand. NULL when the size makes no sense. */
 ECHO_PLAIN echo_future *echo_promise_create(size_t size);
+/** A promise of a value with owned contents; NULL for none. */
+ECHO_PLAIN echo_future *echo_promise_create_typed(const echo_type_desc *desc);
 /** False when it is settled already. */
 ECHO_PLAIN bool echo_promise_fail(echo_future *promise, const char *message);
 /* bool echo_promise_resolve(void *promise, void *value): part 2; copies the value, false when settled already. */
@@ -187,8 +193,11 @@ ECHO_PLAIN bool echo_promise_fail(echo_future *promise, const char *message);
 /* ---- channels */
 
 /** A channel of elements of `element_size` bytes (0 is fine) with room for `capacity` of them; with 0 a send waits for its receive. NULL when the
- *  sizes make no sense. For elements with owned contents: echo_chan_new. */
+ *  sizes make no sense. */
 ECHO_PLAIN echo_channel *echo_channel_create(size_t element_size, size_t capacity);
+/** A channel of elements with owned contents: what is sent is moved, what is received is the receiver's to give up by echo_drop, and what is still
+ *  in the buffer when the channel goes away is dropped. See echo_foreign_desc for types of your own. */
+ECHO_PLAIN echo_channel *echo_channel_create_typed(const echo_type_desc *element, size_t capacity);
 /** False when it was closed already. Buffered elements can still be received; whoever waits is told. */
 ECHO_PLAIN bool echo_channel_close(echo_channel *channel);
 
@@ -242,8 +251,6 @@ typedef struct echo_array_block {
 } echo_array_block;
 #define ECHO_ARRAY_DATA_OFFSET 24
 
-typedef struct echo_type_desc echo_type_desc;
-
 /** A function value: code(self, arguments...); captures follow. */
 typedef struct echo_closure_block {
     echo_block_header header;
@@ -285,7 +292,8 @@ enum {
     ECHO_KIND_WAIT_GROUP = 26,
     ECHO_KIND_SEMAPHORE = 27,
     ECHO_KIND_ONCE = 28,
-    ECHO_KIND_STRING_BUILDER = 29
+    ECHO_KIND_STRING_BUILDER = 29,
+    ECHO_KIND_FOREIGN = 30 /* the type of an echo_foreign_desc */
 };
 
 /** In echo_type_desc.flags when values hold counted references. */
@@ -310,6 +318,15 @@ struct echo_type_desc {
     const echo_field_desc *fields;
     const void *zero; /**< `size` bytes; NULL when the type has no zero value */
 };
+
+/** The type of pointers to blocks of your own (from echo_alloc; their first 8 bytes are an echo_block_header), which are counted like all
+ *  blocks: echo_retain, echo_release(block, &desc.desc). */
+typedef struct echo_foreign_desc {
+    echo_type_desc desc; /**< kind ECHO_KIND_FOREIGN, flags ECHO_DESC_MANAGED, size and align of a pointer */
+    /** Gives up what the block holds when its last owner is gone; the runtime frees the block itself. Runs on any of the runtime's threads and must
+     *  not wait. May be NULL. */
+    void (*destroy)(void *block);
+} echo_foreign_desc;
 
 #define ECHO_STACK_SEGMENTED 0u /* code compiled with "split-stack" */
 #define ECHO_STACK_PAGES 1u     /* any other code */

@@ -123,6 +123,8 @@ pub enum Kind {
     Once = 28,
     /// `string.builder()`
     StringBuilder = 29,
+    /// A counted block of a foreign language with a destructor of its own; the descriptor is the `desc` of a [`ForeignDesc`].
+    Foreign = 30,
 }
 
 /// Set in [`TypeDesc::flags`] when values of the type hold counted references.
@@ -143,6 +145,15 @@ pub struct TypeDesc {
     pub fields: *const FieldDesc,
     /// `size` bytes of the zero value; null when the type has none.
     pub zero: *const u8,
+}
+
+/// Describes references to blocks of kind [`Kind::Foreign`]. Never emitted by the compiler.
+#[repr(C)]
+pub struct ForeignDesc {
+    pub desc: TypeDesc,
+    /// `void destroy(block)`: gives up what the block holds, when its last owner is gone; the runtime frees the block itself. Runs on any of
+    /// the runtime's threads and must not wait. May be null.
+    pub destroy: *const c_void,
 }
 
 /// One field, element, variant, key or value of a [`TypeDesc`].

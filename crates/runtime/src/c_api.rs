@@ -40,6 +40,7 @@ macro_rules! for_each_function {
             plain fn echo_coroutine_set_entry(coroutine: ptr, entry: ptr) -> void;
             plain fn echo_coroutine_set_argument(coroutine: ptr, argument: ptr) -> void;
             plain fn echo_coroutine_set_result_size(coroutine: ptr, size: i64) -> void;
+            plain fn echo_coroutine_set_result_type(coroutine: ptr, desc: ptr) -> void;
             plain fn echo_coroutine_set_name(coroutine: ptr, name: ptr) -> void;
             plain fn start_coroutine(coroutine: ptr) -> ptr;
             plain fn echo_coroutine_spawn(entry: ptr, argument: ptr, result_size: i64) -> ptr;
@@ -55,9 +56,11 @@ macro_rules! for_each_function {
             plain fn echo_future_error(future: ptr, buffer: ptr, size: i64) -> i64;
             plain fn echo_future_then(future: ptr, callback: ptr, data: ptr) -> bool;
             plain fn echo_promise_create(size: i64) -> ptr;
+            plain fn echo_promise_create_typed(desc: ptr) -> ptr;
             plain fn echo_promise_fail(promise: ptr, message: ptr) -> bool;
 
             plain fn echo_channel_create(element_size: i64, capacity: i64) -> ptr;
+            plain fn echo_channel_create_typed(element: ptr, capacity: i64) -> ptr;
             plain fn echo_channel_close(channel: ptr) -> bool;
             plain fn echo_mutex_create() -> ptr;
             plain fn echo_handle_release(handle: ptr, kind: i32) -> void;
@@ -109,7 +112,6 @@ pub struct Handle {
     name: Box<str>,
     coroutine: *mut Coroutine,
     id: u64,
-    result_bytes: usize,
     /// Null until it is started; then owned.
     future: AtomicPtr<Future>,
 }
@@ -218,11 +220,11 @@ fn sized(size: i64) -> Option<*const TypeDesc> {
     Some(desc.0.get())
 }
 
-/// A result of `size` bytes; null (void) for none.
-fn result_desc(size: usize) -> *const TypeDesc {
+/// As [`sized`]; void for no bytes.
+fn sized_result(size: i64) -> Option<*const TypeDesc> {
     match size {
-        0 => ptr::null(),
-        _ => sized(size as i64).unwrap_or(ptr::null()),
+        0 => Some(ptr::null()),
+        _ => sized(size),
     }
 }
 
@@ -232,7 +234,9 @@ unsafe extern "C-unwind" fn run_function(args: *const *mut Handle, result: *mut 
     unsafe {
         let handle = *args;
         let (function, argument) = ((*handle).function, (*handle).argument);
-        ptr::write_bytes(result.cast::<u8>(), 0, (*handle).result_bytes);
+        if let Some(desc) = (*handle).entry.result.as_ref() {
+            ptr::write_bytes(result.cast::<u8>(), 0, desc.size as usize);
+        }
         if let Some(function) = function {
             function(argument, result);
         }
@@ -277,7 +281,6 @@ impl Handle {
             name: Box::default(),
             coroutine,
             id,
-            result_bytes: 0,
             future: AtomicPtr::new(ptr::null_mut()),
         }))
     }
@@ -290,10 +293,8 @@ impl Handle {
             if started || (*this).function.is_none() || !scheduler::is_running() {
                 return ptr::null_mut();
             }
-            let result = result_desc((*this).result_bytes);
-            (*this).entry.result = result;
             // One reference for the coroutine, one for the handle, one for the caller.
-            let future = future::of_coroutine(result, 3, (*this).id);
+            let future = future::of_coroutine((*this).entry.result, 3, (*this).id);
             (*this).future.store(future, Ordering::Release);
             (*this).references.fetch_add(1, Ordering::Relaxed);
             let args = this;
@@ -456,11 +457,16 @@ mod exports {
     }
 
     pub unsafe extern "C" fn echo_coroutine_set_result_size(coroutine: *mut u8, size: i64) {
-        let Some(size) = sized(size).and(usize::try_from(size).ok()) else {
+        let Some(result) = sized_result(size) else {
             unwind::fatal(&format!("a result of {size} bytes is too large"));
         };
         // SAFETY: see above.
-        unsafe { (*coroutine.cast::<Handle>()).result_bytes = size }
+        unsafe { (*coroutine.cast::<Handle>()).entry.result = result }
+    }
+
+    pub unsafe extern "C" fn echo_coroutine_set_result_type(coroutine: *mut u8, desc: *mut u8) {
+        // SAFETY: see above; descriptors live as long as the program.
+        unsafe { (*coroutine.cast::<Handle>()).entry.result = desc.cast() }
     }
 
     pub unsafe extern "C" fn echo_coroutine_set_name(coroutine: *mut u8, name: *mut u8) {
@@ -575,12 +581,16 @@ mod exports {
     }
 
     pub unsafe extern "C" fn echo_promise_create(size: i64) -> *mut u8 {
-        let Some(result) = sized(size) else {
-            return ptr::null_mut();
-        };
-        let result = if size == 0 { ptr::null() } else { result };
-        // SAFETY: the descriptor lives for ever.
-        unsafe { future::new(result, 1, 0).cast() }
+        match sized_result(size) {
+            // SAFETY: the descriptor lives for ever.
+            Some(result) => unsafe { future::new(result, 1, 0).cast() },
+            None => ptr::null_mut(),
+        }
+    }
+
+    pub unsafe extern "C" fn echo_promise_create_typed(desc: *mut u8) -> *mut u8 {
+        // SAFETY: see above.
+        unsafe { future::new(desc.cast(), 1, 0).cast() }
     }
 
     pub unsafe extern "C" fn echo_promise_fail(promise: *mut u8, message: *mut u8) -> bool {
@@ -594,6 +604,11 @@ mod exports {
         };
         // SAFETY: the descriptor lives for ever.
         pointer_or_null(unsafe { channel::new(element, capacity, 0) })
+    }
+
+    pub unsafe extern "C" fn echo_channel_create_typed(element: *mut u8, capacity: i64) -> *mut u8 {
+        // SAFETY: see above.
+        pointer_or_null(unsafe { channel::new(element.cast(), capacity, 0) })
     }
 
     pub unsafe extern "C" fn echo_channel_close(channel: *mut u8) -> bool {

@@ -202,6 +202,7 @@ fn header_has_the_layouts_and_constants() {
     layout!(text, ArrayBlock, "echo_array_block", { header, len, capacity });
     layout!(text, ClosureBlock, "echo_closure_block", { header, code, captures });
     layout!(text, TypeDesc, "echo_type_desc", { kind, flags, align, size, name, name_len, field_count, fields, zero });
+    layout!(text, ForeignDesc, "echo_foreign_desc", { desc, destroy });
     layout!(text, FieldDesc, "echo_field_desc", { desc, name, name_len, offset });
     layout!(text, EntryDesc, "echo_entry_desc", { code, name, name_len, stack, args, result, learned_class, reserved });
     layout!(text, Text, "echo_text", { bytes, len });
@@ -268,7 +269,7 @@ fn header_has_the_layouts_and_constants() {
 /// All kinds: their numbers have no gaps.
 fn kinds() -> impl Iterator<Item = Kind> {
     // SAFETY: every number up to the last is a kind.
-    (0..=Kind::StringBuilder as u8).map(|number| unsafe { std::mem::transmute::<u8, Kind>(number) })
+    (0..=Kind::Foreign as u8).map(|number| unsafe { std::mem::transmute::<u8, Kind>(number) })
 }
 
 /// `RwLock` -> `RW_LOCK`, `I64` -> `I64`
@@ -445,6 +446,11 @@ fn two_step_creation_and_states() {
 #[test]
 fn promises_and_callbacks() {
     check("promises", "promises 42 refused\n", "", 0);
+}
+
+#[test]
+fn owned_contents_are_destroyed_once() {
+    check("owned", "owned 1000 600\n", "", 0);
 }
 
 #[test]

@@ -186,7 +186,7 @@ pub unsafe fn discard(coroutine: *mut Coroutine) {
 
 /// Whether coroutines can be started.
 pub fn is_running() -> bool {
-    scheduler().is_some_and(|scheduler| !scheduler.stopping.load(Ordering::SeqCst))
+    visit(|scheduler| !scheduler.stopping.load(Ordering::SeqCst)) == Some(true)
 }
 
 /// # Safety
@@ -218,11 +218,11 @@ pub fn external_begin() {
 
 /// The announced work is over; called after the coroutine was readied.
 pub fn external_end() {
-    if EXTERNAL.fetch_sub(1, Ordering::SeqCst) == 1
-        && let Some(scheduler) = scheduler()
-    {
-        scheduler.wake_one();
-    }
+    visit(|scheduler| {
+        if EXTERNAL.fetch_sub(1, Ordering::SeqCst) == 1 {
+            scheduler.wake_one();
+        }
+    });
 }
 
 /// The shard for timers of this thread.
@@ -232,10 +232,8 @@ pub fn timer_shard() -> usize {
 
 /// A timer was added: sleepers must know when that happened outside the workers.
 pub fn timer_added() {
-    if arch::current_worker().is_null()
-        && let Some(scheduler) = scheduler()
-    {
-        scheduler.wake_one();
+    if arch::current_worker().is_null() {
+        visit(Scheduler::wake_one);
     }
 }
 
@@ -254,6 +252,8 @@ static EXTERNAL: AtomicUsize = AtomicUsize::new(0);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 /// Memory for coroutines spawned by other threads.
 static OUTSIDERS: SpinMutex<Cache> = SpinMutex::new(Cache::new());
+/// Calls of [`visit`] in progress.
+static VISITORS: AtomicUsize = AtomicUsize::new(0);
 /// The running scheduler.
 static SCHEDULER: AtomicPtr<Scheduler> = AtomicPtr::new(ptr::null_mut());
 
@@ -263,15 +263,22 @@ fn current_worker() -> Option<&'static Worker> {
     unsafe { arch::current_worker().cast::<Worker>().as_ref() }
 }
 
-fn scheduler() -> Option<&'static Scheduler> {
-    // SAFETY: a scheduler is never freed while it can be found here; see `Scheduler::run`.
-    unsafe { SCHEDULER.load(Ordering::Acquire).as_ref() }
+/// Calls `f` with the running scheduler, which is not freed meanwhile: `Scheduler::run` hides it, then waits until nobody visits it. Both sides
+/// use sequentially consistent order, so a visitor that was not counted then finds nothing.
+fn visit<R>(f: impl FnOnce(&Scheduler) -> R) -> Option<R> {
+    VISITORS.fetch_add(1, Ordering::SeqCst);
+    // SAFETY: see above.
+    let result = unsafe { SCHEDULER.load(Ordering::SeqCst).as_ref() }.map(f);
+    VISITORS.fetch_sub(1, Ordering::SeqCst);
+    result
 }
 
 fn inject(coroutine: *mut Coroutine) {
-    let scheduler = scheduler().expect("coroutines need a running scheduler");
-    scheduler.injector.push_all(&[coroutine]);
-    scheduler.wake_one();
+    let injected = visit(|scheduler| {
+        scheduler.injector.push_all(&[coroutine]);
+        scheduler.wake_one();
+    });
+    assert!(injected.is_some(), "coroutines need a running scheduler");
 }
 
 /// What to do when nothing can happen any more.
@@ -342,13 +349,16 @@ impl Scheduler {
         scheduler.workers.iter().for_each(|worker| worker.join_scheduler(scheduler));
         // Workers whose thread does not exist yet count as asleep; the first wake-up starts the thread.
         (0..workers).rev().for_each(|worker| _ = scheduler.idle.enter(worker));
-        SCHEDULER.store(ptr::from_ref(scheduler).cast_mut(), Ordering::Release);
+        SCHEDULER.store(ptr::from_ref(scheduler).cast_mut(), Ordering::SeqCst);
         let monitor = monitor::start(scheduler);
         start();
         let clean = scheduler.wait_for_threads();
         scheduler.ring_monitor();
         let _ = monitor.join();
-        SCHEDULER.store(ptr::null_mut(), Ordering::Release);
+        SCHEDULER.store(ptr::null_mut(), Ordering::SeqCst);
+        while VISITORS.load(Ordering::SeqCst) != 0 {
+            std::thread::yield_now();
+        }
         let mut stats = scheduler.stats();
         stats.coroutines_left = crate::registry::abandon();
         if clean {
@@ -429,9 +439,9 @@ impl Scheduler {
 
 /// Ends the running program: workers stop at their next switch.
 pub fn request_stop() {
-    if let Some(scheduler) = scheduler() {
+    visit(|scheduler| {
         let threads = scheduler.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         scheduler.stop();
         drop(threads);
-    }
+    });
 }

@@ -14,7 +14,7 @@ use super::{builder, map};
 use crate::handle;
 use echo_abi::layout::{
     ARRAY_DATA_OFFSET, ArrayBlock, CLOSURE_DATA_OFFSET, ClosureBlock, DESC_MANAGED, FieldDesc,
-    Kind, TypeDesc,
+    ForeignDesc, Kind, TypeDesc,
 };
 use std::cell::Cell;
 use std::ptr;
@@ -397,8 +397,25 @@ unsafe fn dispose(block: *mut u8, desc: Desc) {
         match desc.kind {
             Kind::Map => map::dispose(block),
             Kind::StringBuilder => builder::dispose(block),
+            Kind::Foreign => {
+                destroy_foreign(block, desc);
+                free(block);
+            }
             Kind::String | Kind::Array | Kind::Func => free(block),
             kind => handle::destroy(kind, block),
+        }
+    }
+}
+
+/// Calls the destructor of a foreign block.
+unsafe fn destroy_foreign(block: *mut u8, desc: Desc) {
+    // SAFETY: a descriptor of this kind is the first field of a `ForeignDesc`, whose destructor is a function of that type or null.
+    unsafe {
+        let foreign: *const ForeignDesc = (&raw const *desc).cast();
+        let destroy: Option<unsafe extern "C" fn(*mut u8)> =
+            std::mem::transmute((*foreign).destroy);
+        if let Some(destroy) = destroy {
+            destroy(block);
         }
     }
 }

@@ -354,6 +354,83 @@ static void promises(void *argument, void *result) {
     printf("promises %lld %s\n", (long long)(a + b), text);
 }
 
+/* ---- elements with owned contents: counted blocks with a destructor */
+
+struct box {
+    echo_block_header header;
+    char *text;
+};
+
+static void *destroyed; /* how many, an atomic */
+
+static void destroy_box(void *block) {
+    free(((struct box *)block)->text);
+    echo_atomic_add(destroyed, 1);
+}
+
+static const echo_foreign_desc box_desc = {
+    {ECHO_KIND_FOREIGN, ECHO_DESC_MANAGED, sizeof(void *), sizeof(void *), "box", 3, 0, NULL, NULL},
+    destroy_box,
+};
+
+static struct box *new_box(int number) {
+    struct box *box = echo_alloc(sizeof *box);
+    box->text = malloc(20);
+    snprintf(box->text, 20, "box %d", number);
+    return box;
+}
+
+static void gives_box(void *argument, void *result) {
+    (void)argument;
+    yield_coroutine();
+    *(struct box **)result = new_box(7);
+}
+
+static void takes_boxes(void *argument, void *result) {
+    struct box *box;
+    int64_t count = 0;
+    while (count < 500 && echo_channel_receive(argument, &box)) {
+        CHECK(strncmp(box->text, "box ", 4) == 0);
+        echo_drop(&box, &box_desc.desc);
+        count++;
+    }
+    *(int64_t *)result = count;
+}
+
+static void owned(void *argument, void *result) {
+    (void)argument, (void)result;
+    destroyed = echo_atomic_new(0);
+    echo_channel *channel = echo_channel_create_typed(&box_desc.desc, 100);
+    echo_future *taker = echo_coroutine_spawn(takes_boxes, channel, sizeof(int64_t));
+    struct box *box;
+    for (int i = 0; i < 599; i++) {
+        box = new_box(i);
+        CHECK(echo_channel_send(channel, &box));
+    }
+    CHECK(await_future(taker, NULL) == ECHO_OK);
+    CHECK(echo_channel_close(channel));
+    box = new_box(-1);
+    CHECK(!echo_channel_send(channel, &box)); /* moved all the same */
+    CHECK(echo_atomic_load(destroyed) == 501);
+    echo_channel_release(channel); /* with 99 in the buffer */
+    int64_t first = echo_atomic_load(destroyed);
+
+    for (int i = 0; i < 400; i++) {
+        echo_coroutine *coroutine = create_coroutine();
+        echo_coroutine_set_entry(coroutine, gives_box);
+        echo_coroutine_set_result_type(coroutine, &box_desc.desc);
+        echo_future *future = start_coroutine(coroutine);
+        echo_coroutine_release(coroutine);
+        CHECK(await_future(future, &box) == ECHO_OK && strcmp(box->text, "box 7") == 0);
+        echo_future_release(future);
+        CHECK(strcmp(box->text, "box 7") == 0);
+        echo_release(box, &box_desc.desc);
+    }
+    printf("owned %lld %lld\n", (long long)echo_atomic_load(destroyed), (long long)first);
+    echo_future_release(taker);
+    echo_handle_release(destroyed, ECHO_KIND_ATOMIC);
+}
+
 /* ---- a lock around an ordinary number */
 
 struct shared {
@@ -509,7 +586,7 @@ static const struct {
     {"crowd", crowd},         {"failure", failure},     {"unobserved", unobserved}, {"main_fails", main_fails},
     {"two_steps", two_steps}, {"promises", promises},   {"locks", locks},           {"threads", threads},
     {"deadlock", deadlock},   {"left", left},           {"cancelled", left},        {"exit_code", exit_code},
-    {"nested_run", nested_run},
+    {"nested_run", nested_run}, {"owned", owned},
 };
 
 int main(int argc, char **argv) {
