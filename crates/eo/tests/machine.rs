@@ -46,6 +46,12 @@ const PROGRAMS: &[(&str, &str)] = &[
     program!("waits"),
 ];
 
+/// The example for other compilers, which is complete in itself.
+const EXAMPLE: (&str, &str) = (
+    "fibonacci",
+    include_str!("../../../examples/llvm/fibonacci.ll"),
+);
+
 /// What a program is expected to do.
 struct Expected {
     stdout: String,
@@ -253,6 +259,10 @@ fn start_symbol() -> (&'static str, usize) {
 }
 
 fn compile(llvm: &Llvm, name: &str) -> Vec<u8> {
+    if name == EXAMPLE.0 {
+        let object = llvm.compile(EXAMPLE.1, 2, Emit::Object);
+        return object.unwrap_or_else(|error| panic!("{name}: {error}"));
+    }
     let (_, text) = PROGRAMS
         .iter()
         .find(|(known, _)| *known == name)
@@ -329,6 +339,27 @@ fn segments_grow_and_shrink() {
         sum += 8000 * 8001 / 2;
     }
     check("grow", &Expected::prints(format!("{sum}\n")));
+}
+
+#[test]
+fn example_in_llvm_ir() {
+    check(EXAMPLE.0, &Expected::prints("1346268\n"));
+}
+
+/// A landing pad that ended in an ordinary `resume` would unwind on the coroutine's small stack.
+#[test]
+fn no_resume_is_left() {
+    let llvm = Llvm::load().expect("a libLLVM");
+    for (name, _) in PROGRAMS {
+        let object = compile(&llvm, name);
+        let refers_to = |symbol: &[u8]| object.windows(symbol.len()).any(|bytes| bytes == symbol);
+        assert!(!refers_to(b"_Unwind_Resume"), "{name}");
+        assert_eq!(
+            refers_to(b"echo_unwind_resume"),
+            ["overflow", "unwind", "deep", "deadlock", "parked", "waits"].contains(name),
+            "{name}"
+        );
+    }
 }
 
 #[test]

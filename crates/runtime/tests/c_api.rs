@@ -508,3 +508,36 @@ fn main_result_is_the_exit_code() {
 fn one_program_at_a_time() {
     check("nested_run", "nested run\n", "", 0);
 }
+
+#[test]
+fn example_in_c() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/c/primes.c");
+    let library = libraries().join("libecho_runtime.a");
+    let mut all = vec![library.as_os_str()];
+    all.extend(arguments(&[&FLAGS, &LIBRARIES]));
+    let program = compile("cc", &source, "primes", &all);
+    for workers in WORKERS {
+        let mut command = Command::new(&program);
+        command
+            .env("ECHO_WORKERS", workers)
+            .env("ECHO_CHECK_LEAKS", "1");
+        let output = run(command);
+        let text = String::from_utf8_lossy(&output.stdout);
+        let primes: Vec<u32> = text
+            .split_whitespace()
+            .map(|word| word.parse().expect("a number"))
+            .collect();
+        let expected: Vec<u32> = (2..)
+            .filter(|n| (2..*n).all(|d| n % d != 0))
+            .take(100)
+            .collect();
+        assert_eq!(primes, expected);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{workers} workers: {}\n{errors}",
+            output.status
+        );
+    }
+}
