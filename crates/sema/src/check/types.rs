@@ -99,10 +99,11 @@ impl Checker<'_> {
             return key;
         }
         let message = format!("`{}` cannot be the key of a map", self.show(key));
-        self.report(
-            Diagnostic::error(code::BAD_TYPE, message, span)
-                .with_note("keys are bool, integers, floats, strings, chars, enums and structs"),
-        );
+        let note = match self.kind(key) {
+            TyKind::Struct(_) => "it holds a function, and functions cannot be compared",
+            _ => "keys are bool, integers, floats, strings, chars, enums and structs",
+        };
+        self.report(Diagnostic::error(code::BAD_TYPE, message, span).with_note(note));
         Ty::ERROR
     }
 
