@@ -97,7 +97,9 @@ pub fn root() -> Option<PathBuf> {
         let path = PathBuf::from(env::var_os(name)?);
         path.is_absolute().then_some(path)
     };
-    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(folder("HOME")?.join(".cache")))?;
+    // A home that is not there is not made.
+    let home = || folder("HOME").filter(|home| home.is_dir());
+    let cache = folder("XDG_CACHE_HOME").or_else(|| Some(home()?.join(".cache")))?;
     Some(cache.join("echo"))
 }
 

@@ -473,6 +473,43 @@ fn the_cache_of_programs() {
 }
 
 #[test]
+fn many_runs_at_once() {
+    let eo = Eo::new().file("hello.eo", "print \"hello\"\n");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| eo.run(&["run", "hello.eo"]).gives(0, "hello\n", ""));
+        }
+        for name in ["a", "b", "c", "d"] {
+            let eo = &eo;
+            scope.spawn(move || {
+                eo.run(&["build", "hello.eo", "-o", name]).gives(0, "", "");
+                eo.start(name).gives(0, "hello\n", "");
+            });
+        }
+    });
+    assert_eq!(eo.files("cache/echo/programs").len(), 1);
+    assert_eq!(eo.files("cache/echo/runtime").len(), 1);
+}
+
+#[test]
+fn closed_outputs_are_no_reason_to_panic() {
+    let eo = Eo::new()
+        .file("hello.eo", "print 1\n")
+        .file("bad.eo", "let = 1\n");
+    let eo_path = env!("CARGO_BIN_EXE_eo");
+    for (command, code) in [
+        ("check bad.eo 2>&-", 1),
+        ("check --json bad.eo >&-", 1),
+        ("build --emit ast hello.eo | true", 0),
+        ("build --emit ast hello.eo >/dev/full", 1),
+    ] {
+        let output = eo.shell(&format!("{eo_path} {command}"));
+        assert_eq!(output.code, code, "{command}: {}", output.stderr);
+        assert!(!output.stderr.contains("panic"), "{}", output.stderr);
+    }
+}
+
+#[test]
 fn no_linker() {
     let eo = Eo::new()
         .file("hello.eo", "print 1\n")

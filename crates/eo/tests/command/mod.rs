@@ -102,6 +102,11 @@ impl Eo {
         self.output(&self.path(name), &[])
     }
 
+    /// Runs a line of the shell.
+    pub fn shell(&self, line: &str) -> Output {
+        self.output(Path::new("/bin/sh"), &["-c", line])
+    }
+
     fn output(&self, executable: &Path, arguments: &[&str]) -> Output {
         let mut command = Command::new(executable);
         command
