@@ -12,6 +12,7 @@ mod function;
 mod ops;
 mod place;
 mod program;
+mod push;
 mod runtime;
 #[cfg(test)]
 mod tests;

@@ -28,22 +28,26 @@ impl Body<'_, '_> {
             self.function.name
         );
         self.emitter.runtime.insert(name);
+        let pushed = self.pushed(name, args);
         // Until the call itself takes over, what it consumes is still ours.
         self.unwind_with_consumed(instr);
-        let args: Vec<String> = symbol
+        let values: Vec<String> = args.iter().map(|arg| self.runtime_arg(arg)).collect();
+        self.unwind.clone_from(&instr.unwind);
+        let arguments: Vec<String> = symbol
             .arguments
             .iter()
-            .zip(args)
-            .map(|(&(_, machine), arg)| {
-                format!("{} {}", machine_type(machine), self.runtime_arg(arg))
-            })
+            .zip(&values)
+            .map(|(&(_, machine), value)| format!("{} {value}", machine_type(machine)))
             .collect();
-        self.unwind.clone_from(&instr.unwind);
-        let (callee, args) = (format!("@{name}"), args.join(", "));
+        let (callee, args) = (format!("@{name}"), arguments.join(", "));
         let result = result_type(symbol.result);
         let value = match symbol.class {
             Class::Plain if result == "void" => {
-                self.line(&format!("call void {callee}({args})"));
+                let call = format!("call void {callee}({args})");
+                match pushed {
+                    Some(value) => self.push(&values[0], value, &call),
+                    None => self.line(&call),
+                }
                 String::new()
             }
             Class::Plain => self.temp(&format!("call {result} {callee}({args})")),
