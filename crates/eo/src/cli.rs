@@ -89,7 +89,7 @@ pub struct Run {
 The executable needs nothing of Echo: the runtime is linked into it. A C compiler does the
 linking: `$CC` if set, otherwise the first of cc, gcc and clang.")]
 pub struct Build {
-    /// Where to write [default: the name of FILE without `.eo`; standard output with --emit]
+    /// Where to write, `-` for standard output [default: the name of FILE without `.eo`; standard output with --emit]
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
 

@@ -1,6 +1,6 @@
 //! What each command does.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use echo_codegen::llvm::Llvm;
@@ -13,7 +13,7 @@ use crate::failure::{Failure, Message};
 use crate::images::Images;
 use crate::library::{self, Library};
 use crate::link::{Linker, Symbols};
-use crate::output::{cannot_write, write_whole};
+use crate::output::{Target, print};
 use crate::report;
 use crate::store;
 
@@ -62,9 +62,9 @@ fn build(options: &Build) -> Result<i32, Failure> {
     if let Some(stage) = options.emit {
         return emit(options, stage);
     }
-    let output = match &options.output {
-        Some(output) => output.clone(),
-        None => default_output(&options.file)?,
+    let target = match &options.output {
+        Some(output) => Target::new(output),
+        None => default_target(&options.file)?,
     };
     let level = options.optimise.level;
     let (llvm, objects) = bug::guarded(|| compile::objects(&options.file, level))?;
@@ -75,9 +75,7 @@ fn build(options: &Build) -> Result<i32, Failure> {
         (false, false) => Symbols::Names,
         (false, true) => Symbols::None,
     };
-    write_whole(&output, |path| {
-        linker.link(&objects, &library, symbols, path)
-    })?;
+    target.write(|path| linker.link(&objects, &library, symbols, path))?;
     Ok(0)
 }
 
@@ -97,27 +95,26 @@ fn spare_source(options: &Build) -> Result<(), Message> {
 }
 
 /// `dir/hello.eo` is built to `hello`, here.
-fn default_output(file: &Path) -> Result<PathBuf, Message> {
+fn default_target(file: &Path) -> Result<Target, Message> {
     match file.file_stem() {
-        Some(stem) if file.extension().is_some() => Ok(PathBuf::from(stem)),
+        Some(stem) if file.extension().is_some() => Ok(Target::File(PathBuf::from(stem))),
         _ => Err(Message::new("the executable has no name").help("name it with -o")),
     }
 }
 
 fn emit(options: &Build, stage: Stage) -> Result<i32, Failure> {
-    if stage == Stage::Obj && options.output.is_none() && io::stdout().is_terminal() {
+    let target = options
+        .output
+        .as_deref()
+        .map_or(Target::Stdout, Target::new);
+    if stage == Stage::Obj && target == Target::Stdout && io::stdout().is_terminal() {
         return Err(Message::new("an object is not for a terminal")
             .help("name a file with -o")
             .into());
     }
     let level = options.optimise.level;
     let bytes = bug::guarded(|| compile::stage(&options.file, level, stage))?;
-    match &options.output {
-        Some(output) => write_whole(output, |path| {
-            std::fs::write(path, &bytes).map_err(|error| cannot_write(output, &error).into())
-        })?,
-        None => print(&bytes)?,
-    }
+    target.write_bytes(&bytes)?;
     Ok(0)
 }
 
@@ -176,15 +173,4 @@ cache:           {cache}
         echo_abi::ABI_VERSION,
         library::BYTES.len() >> 10,
     )
-}
-
-/// Prints on standard output. Who reads may stop reading.
-fn print(bytes: &[u8]) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(bytes).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(cannot_write(Path::new("standard output"), &error).into())
-        }
-        _ => Ok(()),
-    }
 }

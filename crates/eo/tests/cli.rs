@@ -372,6 +372,21 @@ fn a_device_is_written_to_not_replaced() {
 }
 
 #[test]
+fn standard_output_by_any_name() {
+    let eo = Eo::new().file("hello.eo", "print 1\n");
+    let build = concat!(env!("CARGO_BIN_EXE_eo"), " build hello.eo");
+    for name in ["-", "/dev/stdout", "/proc/self/fd/1"] {
+        eo.shell(&format!("{build} --emit ast -o {name} >out"))
+            .gives(0, "", "");
+        let written = fs::read_to_string(eo.path("out")).expect("the output");
+        assert_eq!(written, "(print 1)\n", "{name}");
+    }
+    assert!(fs::symlink_metadata("/dev/stdout").is_ok_and(|name| name.is_symlink()));
+    eo.shell(&format!("{build} -o - >out && chmod +x out && ./out"))
+        .gives(0, "1\n", "");
+}
+
+#[test]
 fn the_source_is_never_overwritten() {
     let eo = Eo::new()
         .file("hello.eo", "print 1\n")
