@@ -213,7 +213,8 @@ pub enum Op {
         dst: Var,
         value: Operand,
     },
-    /// `dst` = a copy of what the place holds. `borrow` (set by the ownership pass): without counting, `dst` is a borrowed variable.
+    /// `dst` = a copy of what the place holds. `borrow` (set by the ownership pass): without counting; `dst` is a borrowed variable, or
+    /// the root is forgotten by the next instruction, and its value has moved.
     Load {
         dst: Var,
         place: Place,
@@ -333,7 +334,8 @@ pub enum Op {
         global: GlobalId,
     },
     /// `echo_select`: `dst: int` gets the index. The values of send cases are neither used nor consumed here: the branch of a chosen send
-    /// case begins with `Forget`, that of a receive case with `Define` of its variables.
+    /// case begins with `Forget`, that of a receive case with `Define` of its variables. The value of a send case is a variable of its own, which
+    /// is not used any more behind the `Forget`.
     Select {
         dst: Var,
         cases: Vec<SelectCase>,

@@ -41,8 +41,6 @@ macro_rules! api {
             $(pub $name: unsafe extern "C" fn($($ty),*) $(-> $result)?,)*
             /// Major, minor, patch.
             pub version: (u32, u32, u32),
-            /// Keeps the code mapped.
-            _library: Library,
         }
 
         impl Api {
@@ -55,15 +53,17 @@ macro_rules! api {
                 let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL) }
                     .map_err(|error| format!("cannot be opened ({error})"))?;
                 let version = version(&library);
-                Ok(Api {
+                let api = Api {
                     version,
                     $($name: {
                         // SAFETY: the signature is the one of the C header.
                         let symbol = unsafe { library.get(concat!(stringify!($name), "\0").as_bytes()) };
                         *symbol.map_err(|_| format!("has no {}", stringify!($name)))?
                     },)*
-                    _library: library,
-                })
+                };
+                // Never closed: its options are set once, and what the JIT has loaded stays.
+                std::mem::forget(library);
+                Ok(api)
             }
         }
     };

@@ -14,6 +14,7 @@ use std::ffi::{CStr, CString, c_char};
 use std::fmt;
 use std::path::PathBuf;
 use std::ptr;
+use std::sync::{Mutex, PoisonError};
 
 pub use jit::Jit;
 pub use lines::{CodeLine, ObjectCode, object_code};
@@ -91,6 +92,22 @@ pub struct Llvm {
     path: PathBuf,
 }
 
+/// Libraries whose targets and options are set: they are global, so threads must not set them at the same time, nor again.
+static INITIALISED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn initialise(api: &Api) {
+    // SAFETY: initialisers without arguments, and an option list of C strings.
+    unsafe {
+        (api.LLVMInitializeX86TargetInfo)();
+        (api.LLVMInitializeX86Target)();
+        (api.LLVMInitializeX86TargetMC)();
+        (api.LLVMInitializeX86AsmPrinter)();
+        (api.LLVMInitializeX86AsmParser)();
+        let options: Vec<*const c_char> = LLVM_OPTIONS.iter().map(|text| text.as_ptr()).collect();
+        (api.LLVMParseCommandLineOptions)(options.len() as i32, options.as_ptr(), ptr::null());
+    }
+}
+
 const TRIPLE: &CStr = c"x86_64-unknown-linux-gnu";
 /// What a `resume` is replaced by, `echo_abi::symbols::UNWIND_RESUME`.
 const UNWIND_RESUME: &CStr = c"echo_unwind_resume";
@@ -117,16 +134,10 @@ impl Llvm {
         if api.version.0 < OLDEST {
             return Err(format!("is older than LLVM {OLDEST}"));
         }
-        // SAFETY: initialisers without arguments, and an option list of C strings.
-        unsafe {
-            (api.LLVMInitializeX86TargetInfo)();
-            (api.LLVMInitializeX86Target)();
-            (api.LLVMInitializeX86TargetMC)();
-            (api.LLVMInitializeX86AsmPrinter)();
-            (api.LLVMInitializeX86AsmParser)();
-            let options: Vec<*const c_char> =
-                LLVM_OPTIONS.iter().map(|text| text.as_ptr()).collect();
-            (api.LLVMParseCommandLineOptions)(options.len() as i32, options.as_ptr(), ptr::null());
+        let mut initialised = INITIALISED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !initialised.iter().any(|other| other == path) {
+            initialise(&api);
+            initialised.push(path.to_path_buf());
         }
         Ok(Llvm {
             api,
