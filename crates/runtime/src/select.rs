@@ -58,10 +58,10 @@ pub unsafe fn select(
     timeout_ms: i64,
     position: u32,
 ) -> Outcome {
-    // SAFETY: `cases` points to `count` cases, in the caller's frame, whose channels the caller owns.
     let cases = if count == 0 {
         &mut [][..]
     } else {
+        // SAFETY: `cases` points to `count` cases, in the caller's frame, whose channels the caller owns.
         unsafe { std::slice::from_raw_parts_mut(cases, count as usize) }
     };
     if cases.is_empty() && timeout_ms == SELECT_FOREVER {
