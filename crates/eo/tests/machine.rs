@@ -4,6 +4,7 @@
 //! Every program prints what a model of it in Rust (or plain arithmetic) says it must print, leaves no live block (the runtime checks), and runs
 //! with one worker, with two and with eight.
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -130,6 +131,11 @@ struct Executable {
 
 impl Executable {
     fn link(name: &str) -> Executable {
+        Executable::link_by(name, &[])
+    }
+
+    /// With arguments that choose the linker.
+    fn link_by(name: &str, linker: &[OsString]) -> Executable {
         let folder = TempDir::new().expect("there is room for files");
         let (object, path) = (
             folder.path().join("program.o"),
@@ -139,6 +145,7 @@ impl Executable {
         std::fs::write(&object, compile(&llvm, name)).expect("the object can be written");
         let output = Command::new("cc")
             .args(["-Wl,-z,now", "-Wl,--gc-sections"])
+            .args(linker)
             .args([&object, Path::new(LIBRARY)])
             .args(["-lgcc_s", "-lpthread", "-lm", "-ldl", "-lc", "-o"])
             .arg(&path)
@@ -339,6 +346,28 @@ fn segments_grow_and_shrink() {
         sum += 8000 * 8001 / 2;
     }
     check("grow", &Expected::prints(format!("{sum}\n")));
+}
+
+/// Other linkers must leave the prologues alone, too: lld rewrites those of objects that say they have split stacks.
+#[test]
+fn lld_links_programs_that_run() {
+    let llvm = Llvm::load().expect("a libLLVM");
+    let toolchain = llvm.path().parent().expect("a library lies in a folder");
+    let folder = toolchain.join("rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld");
+    if !folder.join("ld.lld").exists() {
+        eprintln!("no lld beside {}: nothing is tested", llvm.path().display());
+        return;
+    }
+    let mut option = OsString::from("-B");
+    option.push(folder);
+    for name in ["grow", "unwind"] {
+        let by_lld = Executable::link_by(name, &["-fuse-ld=lld".into(), option.clone()]);
+        let by_default = Executable::link(name);
+        let [expected, output] =
+            [by_default, by_lld].map(|executable| run(Command::new(&executable.path), 2));
+        assert_eq!(output.status.code(), Some(0), "{name} linked by lld");
+        assert_eq!(output.stdout, expected.stdout, "{name} linked by lld");
+    }
 }
 
 #[test]
