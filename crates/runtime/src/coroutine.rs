@@ -170,7 +170,11 @@ impl Coroutine {
 
     /// Top of the stack the entry function started on.
     pub fn top(&self) -> usize {
-        if self.first_top != 0 { self.first_top } else { self.big_top }
+        if self.first_top != 0 {
+            self.first_top
+        } else {
+            self.big_top
+        }
     }
 
     pub fn set_state(&self, state: State) {

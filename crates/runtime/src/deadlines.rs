@@ -70,31 +70,54 @@ struct Shard {
 
 static TABLE: [Shard; SHARDS] = [const {
     Shard {
-        heap: SpinMutex::new(Heap { nodes: Vec::new(), slots: Vec::new(), free: Vec::new(), sequence: 0, foreground: 0 }),
+        heap: SpinMutex::new(Heap {
+            nodes: Vec::new(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            sequence: 0,
+            foreground: 0,
+        }),
         next_ns: AtomicU64::new(NEVER),
     }
 }; SHARDS];
 
 /// Adds a timer; `wanted` makes it a background timer.
-pub fn insert(shard: usize, deadline_ns: u64, callback: Callback, wanted: Option<Wanted>, data: *mut c_void) -> TimerId {
+pub fn insert(
+    shard: usize,
+    deadline_ns: u64,
+    callback: Callback,
+    wanted: Option<Wanted>,
+    data: *mut c_void,
+) -> TimerId {
     let shard = shard % SHARDS;
     let mut heap = TABLE[shard].heap.lock();
     let slot = heap.take_slot(callback, wanted, data);
     heap.foreground += wanted.is_none() as usize;
     heap.sequence += 1;
-    let node = Node { deadline_ns, sequence: heap.sequence, slot };
+    let node = Node {
+        deadline_ns,
+        sequence: heap.sequence,
+        slot,
+    };
     let place = heap.nodes.len();
     heap.nodes.push(node);
     heap.sift_up(place);
     TABLE[shard].next_ns.store(heap.next_ns(), Ordering::SeqCst);
-    TimerId { shard: shard as u32, slot, generation: heap.slots[slot as usize].generation }
+    TimerId {
+        shard: shard as u32,
+        slot,
+        generation: heap.slots[slot as usize].generation,
+    }
 }
 
 /// Takes a timer out before it expires; false when it already has.
 pub fn remove(id: TimerId) -> bool {
     let shard = &TABLE[id.shard as usize % SHARDS];
     let mut heap = shard.heap.lock();
-    let known = heap.slots.get(id.slot as usize).is_some_and(|slot| slot.generation == id.generation && slot.callback.is_some());
+    let known = heap
+        .slots
+        .get(id.slot as usize)
+        .is_some_and(|slot| slot.generation == id.generation && slot.callback.is_some());
     if known {
         let place = heap.slots[id.slot as usize].place as usize;
         heap.take_out(place);
@@ -105,7 +128,11 @@ pub fn remove(id: TimerId) -> bool {
 
 /// The earliest deadline of all shards, or [`NEVER`].
 pub fn next_ns() -> u64 {
-    TABLE.iter().map(|shard| shard.next_ns.load(Ordering::SeqCst)).min().unwrap_or(NEVER)
+    TABLE
+        .iter()
+        .map(|shard| shard.next_ns.load(Ordering::SeqCst))
+        .min()
+        .unwrap_or(NEVER)
 }
 
 /// Runs what is due at `now_ns`; whether there was anything.
@@ -124,24 +151,32 @@ pub fn any_wanted() -> bool {
     TABLE.iter().any(|shard| {
         let heap = shard.heap.lock();
         heap.foreground > 0
-            || heap.slots.iter().any(|slot| match (slot.callback, slot.wanted) {
-                // SAFETY: the timer is pending, so its data is valid.
-                (Some(_), Some(wanted)) => unsafe { wanted(slot.data) },
-                _ => false,
-            })
+            || heap
+                .slots
+                .iter()
+                .any(|slot| match (slot.callback, slot.wanted) {
+                    // SAFETY: the timer is pending, so its data is valid.
+                    (Some(_), Some(wanted)) => unsafe { wanted(slot.data) },
+                    _ => false,
+                })
     })
 }
 
 /// Takes out all timers of a program that has ended, and hands each to `last`. What that adds is taken out too, and forgotten.
 pub fn clear(mut last: impl FnMut(Callback, *mut c_void)) {
     let taken: Vec<_> = TABLE.iter().flat_map(Shard::take_all).collect();
-    taken.into_iter().for_each(|(callback, data)| last(callback, data));
+    taken
+        .into_iter()
+        .for_each(|(callback, data)| last(callback, data));
     TABLE.iter().for_each(|shard| drop(shard.take_all()));
 }
 
 /// Monotonic clock.
 pub fn now_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is valid for writing.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
@@ -184,11 +219,23 @@ impl Heap {
 
     fn take_slot(&mut self, callback: Callback, wanted: Option<Wanted>, data: *mut c_void) -> u32 {
         let index = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot { place: 0, generation: 0, callback: None, wanted: None, data: std::ptr::null_mut() });
+            self.slots.push(Slot {
+                place: 0,
+                generation: 0,
+                callback: None,
+                wanted: None,
+                data: std::ptr::null_mut(),
+            });
             (self.slots.len() - 1) as u32
         });
         let slot = &mut self.slots[index as usize];
-        *slot = Slot { place: 0, generation: slot.generation + 1, callback: Some(callback), wanted, data };
+        *slot = Slot {
+            place: 0,
+            generation: slot.generation + 1,
+            callback: Some(callback),
+            wanted,
+            data,
+        };
         index
     }
 
@@ -226,7 +273,9 @@ impl Heap {
         loop {
             let first = place * ARITY + 1;
             let children = first..(first + ARITY).min(self.nodes.len());
-            let Some(least) = children.min_by_key(|&child| self.nodes[child].key()) else { break };
+            let Some(least) = children.min_by_key(|&child| self.nodes[child].key()) else {
+                break;
+            };
             if node.key() <= self.nodes[least].key() {
                 break;
             }

@@ -143,9 +143,17 @@ pub fn completion(future: *mut Future) -> Completion {
 pub unsafe fn complete(future: *mut Future) {
     // SAFETY: the future is alive, pending, and its slot filled by the only one who may.
     unsafe {
-        let mut claimed = Claimed::new();
-        complete_onto(future, &mut claimed);
-        deliver_all(claimed);
+        let this = &*future;
+        if let Some(desc) = this.managed() {
+            value::share(result_slot(future), desc);
+        }
+        this.base.lock.lock();
+        if this.waiters.is_empty() {
+            this.state.store(RESOLVED, Release);
+            this.base.lock.unlock();
+        } else {
+            deliver_all(this.publish(RESOLVED));
+        }
     }
 }
 

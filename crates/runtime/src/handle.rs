@@ -7,10 +7,11 @@
 use crate::scheduler::SpinLock;
 use crate::sync::{atomic, lock, once, semaphore, wait_group};
 use crate::value;
+use crate::value::block::give_up_shared;
 use crate::waiter::Waitable;
 use crate::{channel, future};
 use echo_abi::layout::{BlockHeader, Kind};
-use std::sync::atomic::{AtomicI32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicI32, Ordering::Acquire, Ordering::Relaxed};
 
 /// A new block with one owner.
 pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
@@ -51,8 +52,7 @@ pub unsafe fn retain<T>(block: *const T) {
 pub unsafe fn release_with<T>(block: *mut T, destroy: unsafe fn(*mut T)) {
     // SAFETY: the caller gives up its reference.
     unsafe {
-        if count(block).fetch_add(1, Release) == -1 {
-            count(block).load(Acquire);
+        if give_up_shared(count(block)) {
             destroy(block);
         }
     }
@@ -62,8 +62,7 @@ pub unsafe fn release_with<T>(block: *mut T, destroy: unsafe fn(*mut T)) {
 pub unsafe fn release(kind: Kind, block: *mut u8) {
     // SAFETY: the caller gives up its reference.
     unsafe {
-        if count(block).fetch_add(1, Release) == -1 {
-            count(block).load(Acquire);
+        if give_up_shared(count(block)) {
             destroy(kind, block);
         }
     }

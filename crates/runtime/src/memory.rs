@@ -19,8 +19,12 @@ struct List {
 }
 
 impl List {
-    const EMPTY: List =
-        List { first: ptr::null_mut(), count: 0, fresh: ptr::null_mut(), fresh_end: ptr::null_mut() };
+    const EMPTY: List = List {
+        first: ptr::null_mut(),
+        count: 0,
+        fresh: ptr::null_mut(),
+        fresh_end: ptr::null_mut(),
+    };
 
     fn is_empty(&self) -> bool {
         self.first.is_null() && self.fresh == self.fresh_end
@@ -45,7 +49,12 @@ unsafe impl Send for Batches {}
 impl Depot {
     pub const fn new(bytes: usize, link: usize, batch: usize) -> Depot {
         assert!(link + size_of::<*mut u8>() <= bytes);
-        Depot { bytes, link, batch, batches: SpinMutex::new(Batches(Vec::new())) }
+        Depot {
+            bytes,
+            link,
+            batch,
+            batches: SpinMutex::new(Batches(Vec::new())),
+        }
     }
 
     fn link(&self, piece: *mut u8) -> *mut *mut u8 {
@@ -60,7 +69,10 @@ pub struct Magazine {
 }
 
 impl Magazine {
-    pub const EMPTY: Magazine = Magazine { current: List::EMPTY, spare: List::EMPTY };
+    pub const EMPTY: Magazine = Magazine {
+        current: List::EMPTY,
+        spare: List::EMPTY,
+    };
 
     /// A free piece, of unknown contents; `None` when there is none anywhere: then [`stock`](Self::stock) and ask again.
     #[inline]
@@ -154,7 +166,8 @@ macro_rules! small_depots {
     ($($class:literal)*) => { [$(small($class)),*] };
 }
 
-static DEPOTS: [Depot; CLASSES] = small_depots!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
+static DEPOTS: [Depot; CLASSES] =
+    small_depots!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
 
 thread_local! {
     /// Has no destructor: reading it is one instruction. Workers call [`thread_ends`]; what other threads leave behind is lost.
@@ -226,6 +239,9 @@ pub fn thread_ends() {
     MAGAZINES.with(|magazines| {
         // SAFETY: this thread's own.
         let magazines = unsafe { &mut *magazines.get() };
-        magazines.iter_mut().zip(&DEPOTS).for_each(|(magazine, depot)| magazine.empty(depot));
+        magazines
+            .iter_mut()
+            .zip(&DEPOTS)
+            .for_each(|(magazine, depot)| magazine.empty(depot));
     })
 }

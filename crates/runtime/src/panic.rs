@@ -103,7 +103,10 @@ pub unsafe fn echo_panic(message: *mut u8, position: i32) -> Outcome {
 
 pub unsafe fn echo_panic_text(bytes: *mut u8, len: i64, position: i32) -> Outcome {
     // SAFETY: the contract of the table: constant text.
-    raise(unsafe { str_from_raw(bytes, len as usize) }, position as u32)
+    raise(
+        unsafe { str_from_raw(bytes, len as usize) },
+        position as u32,
+    )
 }
 
 pub unsafe fn echo_panic_index(index: i64, len: i64, position: i32) -> Outcome {

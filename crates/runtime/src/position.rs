@@ -64,7 +64,9 @@ pub fn of_address(address: usize) -> Option<Site> {
 pub fn is_program_code(address: usize) -> bool {
     // SAFETY: a non-null table is valid while the module is attached.
     match module().and_then(|module| unsafe { module.lines.as_ref() }) {
-        Some(table) => address.wrapping_sub(table.base as usize).wrapping_sub(1) < table.code_size as usize,
+        Some(table) => {
+            address.wrapping_sub(table.base as usize).wrapping_sub(1) < table.code_size as usize
+        }
         None => false,
     }
 }

@@ -24,7 +24,8 @@ use crate::timer::{self, TimerId};
 use crate::value;
 use crate::waiter::{self, Party, Purpose, ThreadParker, Waiter};
 use echo_abi::layout::{
-    CASE_RECEIVE, CASE_SEND, CASE_SEND_RESULT, SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL, SELECT_TIMEOUT, SelectCase,
+    CASE_RECEIVE, CASE_SEND, CASE_SEND_RESULT, SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL,
+    SELECT_TIMEOUT, SelectCase,
 };
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ffi::c_void;

@@ -64,7 +64,8 @@ pub fn set_max_stack(bytes: usize) {
 }
 
 fn big_bytes() -> usize {
-    (MAX_STACK_BYTES.load(Ordering::Relaxed) + RESERVE_BYTES + BIG_SLACK).next_multiple_of(PAGE_BYTES)
+    (MAX_STACK_BYTES.load(Ordering::Relaxed) + RESERVE_BYTES + BIG_SLACK)
+        .next_multiple_of(PAGE_BYTES)
 }
 
 /// Segments are linked through their last word, where a fresh stack is touched first anyway.
@@ -73,7 +74,11 @@ static DEPOTS: [Depot; KINDS] = [
     Depot::new(BLOCK_BYTES[1], BLOCK_BYTES[1] - 8, BATCH),
     Depot::new(BLOCK_BYTES[2], BLOCK_BYTES[2] - 8, BATCH),
     Depot::new(BLOCK_BYTES[3], BLOCK_BYTES[3] - 8, BATCH),
-    Depot::new(BLOCK_BYTES[CONTROL], std::mem::offset_of!(Coroutine, next), BATCH),
+    Depot::new(
+        BLOCK_BYTES[CONTROL],
+        std::mem::offset_of!(Coroutine, next),
+        BATCH,
+    ),
 ];
 static BIG: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
 static PAGES: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
@@ -91,7 +96,11 @@ unsafe impl Send for Cache {}
 
 impl Cache {
     pub const fn new() -> Cache {
-        Cache { blocks: [Magazine::EMPTY; KINDS], big: Vec::new(), pages: Vec::new() }
+        Cache {
+            blocks: [Magazine::EMPTY; KINDS],
+            big: Vec::new(),
+            pages: Vec::new(),
+        }
     }
 
     #[inline]
@@ -177,7 +186,10 @@ impl Cache {
                 return;
             }
             let class = (*coroutine).class as usize;
-            self.put_block(((*coroutine).first_top - SEGMENT_BYTES[class]) as *mut u8, class);
+            self.put_block(
+                ((*coroutine).first_top - SEGMENT_BYTES[class]) as *mut u8,
+                class,
+            );
             if (*coroutine).big_top != 0 {
                 self.put_stack(StackKind::Big, (*coroutine).big_top - big_bytes());
             }
@@ -218,7 +230,10 @@ impl Cache {
 
     /// Gives everything to the depots and the pools.
     pub fn empty(&mut self) {
-        self.blocks.iter_mut().zip(&DEPOTS).for_each(|(blocks, depot)| blocks.empty(depot));
+        self.blocks
+            .iter_mut()
+            .zip(&DEPOTS)
+            .for_each(|(blocks, depot)| blocks.empty(depot));
         for kind in [StackKind::Big, StackKind::Pages] {
             let stacks = std::mem::take(self.list(kind));
             kind.pool().lock().extend(stacks);
@@ -258,8 +273,16 @@ impl StackKind {
         let bytes = self.bytes();
         let region = map(bytes * STACKS_PER_REGION);
         // SAFETY: the region was just mapped. A huge page would commit several stacks at once.
-        unsafe { libc::madvise(region.cast(), bytes * STACKS_PER_REGION, libc::MADV_NOHUGEPAGE) };
-        let bases = (0..STACKS_PER_REGION).rev().map(|index| region as usize + index * bytes);
+        unsafe {
+            libc::madvise(
+                region.cast(),
+                bytes * STACKS_PER_REGION,
+                libc::MADV_NOHUGEPAGE,
+            )
+        };
+        let bases = (0..STACKS_PER_REGION)
+            .rev()
+            .map(|index| region as usize + index * bytes);
         match self {
             StackKind::Big => BIG_SEGMENTS.fetch_add(STACKS_PER_REGION as u64, Ordering::Relaxed),
             StackKind::Pages => {
@@ -272,7 +295,11 @@ impl StackKind {
 
     /// Gives back what a deep recursion has committed.
     fn trim(self, base: usize) {
-        let low = if let StackKind::Pages = self { PAGE_BYTES } else { 0 };
+        let low = if let StackKind::Pages = self {
+            PAGE_BYTES
+        } else {
+            0
+        };
         let bytes = self.bytes().saturating_sub(KEPT_BYTES + low);
         if bytes > 0 {
             // SAFETY: the range is part of a free stack.
@@ -298,7 +325,16 @@ fn install_guard(base: usize) {
 fn map(bytes: usize) -> *mut u8 {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a fresh anonymous mapping.
-    let memory = unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+    let memory = unsafe {
+        libc::mmap(
+            ptr::null_mut(),
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            flags,
+            -1,
+            0,
+        )
+    };
     if memory == libc::MAP_FAILED {
         fatal("out of memory for stacks");
     }
@@ -344,7 +380,8 @@ impl AtomicLearned<'_> {
 pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) {
     // SAFETY: promised by the caller; the worker's cache is used by this thread alone.
     unsafe {
-        AtomicLearned::of(&raw mut (*(*coroutine).entry).learned_class).learn((*coroutine).class as u32 + 1);
+        AtomicLearned::of(&raw mut (*(*coroutine).entry).learned_class)
+            .learn((*coroutine).class as u32 + 1);
         give_big(coroutine);
     }
 }
@@ -363,14 +400,22 @@ unsafe fn give_big(coroutine: *mut Coroutine) {
 ///
 /// # Safety
 /// `coroutine` is the running one, `frame` its saved registers, `stack_pointer` what it has reached.
-pub unsafe extern "C" fn save_preempted(coroutine: *mut Coroutine, frame: *const u8, stack_pointer: usize) -> *mut u8 {
+pub unsafe extern "C" fn save_preempted(
+    coroutine: *mut Coroutine,
+    frame: *const u8,
+    stack_pointer: usize,
+) -> *mut u8 {
     // SAFETY: on the big segment there is slack below the stack pointer; otherwise the big segment is unused.
     unsafe {
         if (*coroutine).big_limit == 0 {
             give_big(coroutine);
         }
         let on_big = (*coroutine).limit == (*coroutine).big_limit;
-        let top = if on_big { (stack_pointer - 16) & !15 } else { (*coroutine).big_top };
+        let top = if on_big {
+            (stack_pointer - 16) & !15
+        } else {
+            (*coroutine).big_top
+        };
         let copy = (top - PREEMPT_FRAME) as *mut u8;
         ptr::copy_nonoverlapping(frame, copy, PREEMPT_FRAME);
         copy
@@ -398,7 +443,11 @@ pub unsafe fn open_reserve(coroutine: *mut Coroutine) {
 unsafe fn reserve_is_open(coroutine: *mut Coroutine) -> bool {
     // SAFETY: promised by the caller.
     unsafe {
-        let bytes = if (*coroutine).first_top == 0 { PAGE_STACK_BYTES - PAGE_BYTES } else { big_bytes() };
+        let bytes = if (*coroutine).first_top == 0 {
+            PAGE_STACK_BYTES - PAGE_BYTES
+        } else {
+            big_bytes()
+        };
         (*coroutine).big_limit < (*coroutine).big_top - bytes + BIG_SLACK + RESERVE_BYTES
     }
 }

@@ -15,7 +15,12 @@ pub fn add(deadline_ns: u64, callback: Callback, data: *mut c_void) -> TimerId {
 
 /// As [`add`], but does not keep the program alive by itself: only while `wanted(data)` says so. `wanted` is asked when everything is idle,
 /// under the heap's lock; it must not touch timers.
-pub fn add_background(deadline_ns: u64, callback: Callback, data: *mut c_void, wanted: Wanted) -> TimerId {
+pub fn add_background(
+    deadline_ns: u64,
+    callback: Callback,
+    data: *mut c_void,
+    wanted: Wanted,
+) -> TimerId {
     insert(deadline_ns, callback, Some(wanted), data)
 }
 
@@ -35,8 +40,19 @@ pub fn finish_all() {
     deadlines::clear(|callback, data| unsafe { callback(data) });
 }
 
-fn insert(deadline_ns: u64, callback: Callback, wanted: Option<Wanted>, data: *mut c_void) -> TimerId {
-    let id = deadlines::insert(scheduler::timer_shard(), deadline_ns, callback, wanted, data);
+fn insert(
+    deadline_ns: u64,
+    callback: Callback,
+    wanted: Option<Wanted>,
+    data: *mut c_void,
+) -> TimerId {
+    let id = deadlines::insert(
+        scheduler::timer_shard(),
+        deadline_ns,
+        callback,
+        wanted,
+        data,
+    );
     scheduler::timer_added();
     id
 }

@@ -25,11 +25,22 @@ pub struct UnwindContext {
 }
 
 /// Called for every frame; 0 means go on.
-pub type StopFunction = unsafe extern "C-unwind" fn(i32, i32, u64, *mut Exception, *mut UnwindContext, *mut Coroutine) -> i32;
+pub type StopFunction = unsafe extern "C-unwind" fn(
+    i32,
+    i32,
+    u64,
+    *mut Exception,
+    *mut UnwindContext,
+    *mut Coroutine,
+) -> i32;
 
 unsafe extern "C-unwind" {
     #[allow(improper_ctypes)] // opaque to the unwinder
-    pub fn _Unwind_ForcedUnwind(exception: *mut Exception, stop: StopFunction, coroutine: *mut Coroutine) -> i32;
+    pub fn _Unwind_ForcedUnwind(
+        exception: *mut Exception,
+        stop: StopFunction,
+        coroutine: *mut Coroutine,
+    ) -> i32;
     #[allow(improper_ctypes)] // as above
     pub fn _Unwind_Resume(exception: *mut Exception) -> !;
     fn _Unwind_GetCFA(context: *mut UnwindContext) -> usize;
@@ -43,11 +54,17 @@ const END_OF_STACK: i32 = 16;
 ///
 /// # Safety
 /// `exception` came from [`Outcome::raise`](crate::outcome::Outcome::raise); `coroutine` is the running one, or null.
-pub unsafe extern "C-unwind" fn begin(exception: *mut Exception, coroutine: *mut Coroutine) -> *mut Exception {
+pub unsafe extern "C-unwind" fn begin(
+    exception: *mut Exception,
+    coroutine: *mut Coroutine,
+) -> *mut Exception {
     // SAFETY: promised by the caller.
     unsafe {
         if coroutine.is_null() {
-            fatal(&format!("panic outside a coroutine: {}", (*exception).message));
+            fatal(&format!(
+                "panic outside a coroutine: {}",
+                (*exception).message
+            ));
         }
         let replaced = (*coroutine).exception;
         if !replaced.is_null() {
@@ -66,7 +83,10 @@ pub unsafe extern "C-unwind" fn overflow(coroutine: *mut Coroutine) -> *mut Exce
     // SAFETY: promised by the caller.
     unsafe {
         stack::open_reserve(coroutine);
-        begin(Box::into_raw(Exception::panic("stack overflow", 0)), coroutine)
+        begin(
+            Box::into_raw(Exception::panic("stack overflow", 0)),
+            coroutine,
+        )
     }
 }
 
@@ -92,7 +112,9 @@ pub unsafe extern "C-unwind" fn stop(
         let frame_address = _Unwind_GetCFA(context);
         if actions & END_OF_STACK != 0 {
             if frame_address != arch::entry_frame_address((*coroutine).top()) {
-                fatal("unwinding stopped before a coroutine's entry: a function without unwind information");
+                fatal(
+                    "unwinding stopped before a coroutine's entry: a function without unwind information",
+                );
             }
             fail(coroutine);
             arch::leave_failed()
@@ -105,7 +127,10 @@ pub unsafe extern "C-unwind" fn stop(
 
 /// Adds a frame to the trace, once: a frame whose cleanup resumed is met again.
 fn record(exception: &mut Exception, address: usize, frame_address: usize) {
-    let known = exception.frames.iter().any(|&(_, frame)| frame == frame_address);
+    let known = exception
+        .frames
+        .iter()
+        .any(|&(_, frame)| frame == frame_address);
     if exception.frames.len() < MAX_TRACE && !known && position::is_program_code(address) {
         exception.frames.push((address, frame_address));
     }
@@ -121,7 +146,11 @@ unsafe fn fail(coroutine: *mut Coroutine) {
         let exception = Box::from_raw((*coroutine).exception);
         (*coroutine).exception = std::ptr::null_mut();
         let exception = *exception;
-        let trace = exception.frames.iter().map(|&(address, _)| address).collect();
+        let trace = exception
+            .frames
+            .iter()
+            .map(|&(address, _)| address)
+            .collect();
         let failure = Failure::of_coroutine(
             exception.kind,
             exception.message.into_owned(),
@@ -152,7 +181,10 @@ fn internal_error(payload: Box<dyn std::any::Any + Send>) -> crate::outcome::Out
 pub fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
     match payload.downcast_ref::<String>() {
         Some(text) => text,
-        None => payload.downcast_ref::<&'static str>().copied().unwrap_or("Rust panic"),
+        None => payload
+            .downcast_ref::<&'static str>()
+            .copied()
+            .unwrap_or("Rust panic"),
     }
 }
 

@@ -84,10 +84,7 @@ impl Purpose {
     pub fn is_send(self) -> bool {
         matches!(
             self,
-            Purpose::Send
-                | Purpose::SendResult
-                | Purpose::SelectSend
-                | Purpose::SelectSendResult
+            Purpose::Send | Purpose::SendResult | Purpose::SelectSend | Purpose::SelectSendResult
         )
     }
 

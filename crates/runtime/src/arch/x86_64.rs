@@ -110,7 +110,9 @@ pub fn set_stack_limit(limit: usize) {
 pub fn stack_limit_address() -> *mut usize {
     let thread_pointer: usize;
     // SAFETY: the word at %fs:0 is the thread pointer itself.
-    unsafe { asm!("mov {}, qword ptr fs:[0]", out(reg) thread_pointer, options(nostack, preserves_flags, readonly)) };
+    unsafe {
+        asm!("mov {}, qword ptr fs:[0]", out(reg) thread_pointer, options(nostack, preserves_flags, readonly))
+    };
     (thread_pointer + echo_abi::layout::STACK_LIMIT_FS_OFFSET) as *mut usize
 }
 

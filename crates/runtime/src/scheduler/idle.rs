@@ -37,7 +37,9 @@ impl Idle {
     }
 
     pub fn lock(&self) -> MutexGuard<'_, Vec<usize>> {
-        self.sleepers.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.sleepers
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Puts a worker into the list; whether all are in it now.
@@ -94,7 +96,9 @@ pub struct Parker {
 
 impl Parker {
     pub const fn new() -> Parker {
-        Parker { notified: AtomicU32::new(0) }
+        Parker {
+            notified: AtomicU32::new(0),
+        }
     }
 
     /// Sleeps until notified (also before the call) or until the time is up; whether it was notified.
@@ -106,7 +110,9 @@ impl Parker {
             tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t,
             tv_nsec: timeout.subsec_nanos() as libc::c_long,
         });
-        let time_pointer = time.as_ref().map_or(std::ptr::null(), |time| time as *const libc::timespec);
+        let time_pointer = time
+            .as_ref()
+            .map_or(std::ptr::null(), |time| time as *const libc::timespec);
         // SAFETY: the word and the time are valid during the call. Spurious returns are the caller's to handle.
         unsafe {
             libc::syscall(
@@ -124,7 +130,12 @@ impl Parker {
         if self.notified.swap(1, Ordering::Release) == 0 {
             // SAFETY: the word is valid.
             unsafe {
-                libc::syscall(libc::SYS_futex, self.notified.as_ptr(), libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, 1)
+                libc::syscall(
+                    libc::SYS_futex,
+                    self.notified.as_ptr(),
+                    libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+                    1,
+                )
             };
         }
     }

@@ -21,7 +21,13 @@ pub struct Injector {
 
 impl Injector {
     pub const fn new() -> Injector {
-        Injector { list: SpinMutex::new(List { first: ptr::null_mut(), last: ptr::null_mut() }), len: AtomicUsize::new(0) }
+        Injector {
+            list: SpinMutex::new(List {
+                first: ptr::null_mut(),
+                last: ptr::null_mut(),
+            }),
+            len: AtomicUsize::new(0),
+        }
     }
 
     pub fn len(&self) -> usize {

@@ -61,7 +61,10 @@ pub fn park(unlock: UnlockHook, data: *mut c_void, wait: WaitInfo) -> Outcome {
         (*coroutine).wait = wait;
         (*coroutine).set_state(State::Suspended);
     }
-    Outcome { value: 0, status: outcome::PARK }
+    Outcome {
+        value: 0,
+        status: outcome::PARK,
+    }
 }
 
 /// Lets the others run; return the result at once. Returns 0 to the coroutine.
@@ -128,7 +131,10 @@ pub unsafe fn spawn(
 pub fn create(position: u32) -> *mut Coroutine {
     let (coroutine, id) = match current_worker() {
         Some(worker) => worker.take_control(),
-        None => (OUTSIDERS.lock().take_control(), NEXT_ID.fetch_add(1, Ordering::Relaxed)),
+        None => (
+            OUTSIDERS.lock().take_control(),
+            NEXT_ID.fetch_add(1, Ordering::Relaxed),
+        ),
     };
     // SAFETY: the block is free, hence ours.
     unsafe {
@@ -197,7 +203,9 @@ unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) {
         let inline = (&raw mut (*coroutine).inline_args).cast::<u8>();
         (*coroutine).args_on_heap = false;
         (*coroutine).args = inline;
-        let Some(desc) = (*(*coroutine).entry).args.as_ref() else { return };
+        let Some(desc) = (*(*coroutine).entry).args.as_ref() else {
+            return;
+        };
         let size = desc.size as usize;
         if size > INLINE_ARGS {
             (*coroutine).args_on_heap = true;
@@ -332,7 +340,9 @@ impl Scheduler {
     ) -> Stats {
         let workers = workers.max(1);
         let scheduler: &'static Scheduler = Box::leak(Box::new(Scheduler {
-            workers: (0..workers).map(Worker::new).collect(),
+            workers: (0..workers)
+                .map(|index| Worker::new(index, workers))
+                .collect(),
             injector: Injector::new(),
             idle: Idle::new(workers),
             stopping: AtomicBool::new(false),
@@ -346,9 +356,14 @@ impl Scheduler {
         }));
         NEXT_ID.store(0, Ordering::Relaxed);
         EXTERNAL.store(0, Ordering::SeqCst);
-        scheduler.workers.iter().for_each(|worker| worker.join_scheduler(scheduler));
+        scheduler
+            .workers
+            .iter()
+            .for_each(|worker| worker.join_scheduler(scheduler));
         // Workers whose thread does not exist yet count as asleep; the first wake-up starts the thread.
-        (0..workers).rev().for_each(|worker| _ = scheduler.idle.enter(worker));
+        (0..workers)
+            .rev()
+            .for_each(|worker| _ = scheduler.idle.enter(worker));
         SCHEDULER.store(ptr::from_ref(scheduler).cast_mut(), Ordering::SeqCst);
         let monitor = monitor::start(scheduler);
         start();
@@ -416,9 +431,15 @@ impl Scheduler {
 
     /// Waits until the program has stopped and its workers have ended; false if some did not in time.
     fn wait_for_threads(&self) -> bool {
-        let mut threads = self.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut threads = self
+            .threads
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         while !self.stopping.load(Ordering::SeqCst) {
-            threads = self.thread_ended.wait(threads).unwrap_or_else(|poisoned| poisoned.into_inner());
+            threads = self
+                .thread_ended
+                .wait(threads)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         let deadline = Instant::now() + STOP_PATIENCE;
         while *threads > 0 {
@@ -426,13 +447,21 @@ impl Scheduler {
             if left.is_zero() {
                 return false;
             }
-            threads = self.thread_ended.wait_timeout(threads, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+            threads = self
+                .thread_ended
+                .wait_timeout(threads, left)
+                .unwrap_or_else(|poisoned| poisoned.into_inner())
+                .0;
         }
         true
     }
 
     fn ring_monitor(&self) {
-        *self.monitor_bell.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = true;
+        *self
+            .monitor_bell
+            .0
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = true;
         self.monitor_bell.1.notify_all();
     }
 }
@@ -440,7 +469,10 @@ impl Scheduler {
 /// Ends the running program: workers stop at their next switch.
 pub fn request_stop() {
     visit(|scheduler| {
-        let threads = scheduler.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let threads = scheduler
+            .threads
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         scheduler.stop();
         drop(threads);
     });

@@ -22,7 +22,9 @@ pub fn start(scheduler: &'static Scheduler) -> JoinHandle<()> {
         .name("echo-monitor".into())
         .stack_size(128 << 10)
         .spawn(move || watch(scheduler))
-        .unwrap_or_else(|error| crate::unwind::fatal(&format!("cannot start the monitor thread: {error}")))
+        .unwrap_or_else(|error| {
+            crate::unwind::fatal(&format!("cannot start the monitor thread: {error}"))
+        })
 }
 
 fn watch(scheduler: &'static Scheduler) {
@@ -30,7 +32,10 @@ fn watch(scheduler: &'static Scheduler) {
     let (bell, ring) = &scheduler.monitor_bell;
     let mut over = bell.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     while !*over {
-        over = ring.wait_timeout(over, TICK).unwrap_or_else(|poisoned| poisoned.into_inner()).0;
+        over = ring
+            .wait_timeout(over, TICK)
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .0;
         if scheduler.idle.sleeping.load(Ordering::SeqCst) < scheduler.workers.len() {
             look(scheduler, &mut seen);
             print::flush_pending();

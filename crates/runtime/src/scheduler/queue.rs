@@ -38,7 +38,10 @@ impl<T> Queue<T> {
     #[inline]
     pub fn len(&self) -> u32 {
         let head = self.head.load(Ordering::Acquire);
-        self.tail.load(Ordering::Acquire).wrapping_sub(head).min(CAPACITY)
+        self.tail
+            .load(Ordering::Acquire)
+            .wrapping_sub(head)
+            .min(CAPACITY)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -67,17 +70,35 @@ impl<T> Queue<T> {
                 return None;
             }
             let item = self.slot(head).load(Ordering::Relaxed);
-            match self.head.compare_exchange_weak(head, head.wrapping_add(1), Ordering::AcqRel, Ordering::Acquire) {
+            match self.head.compare_exchange_weak(
+                head,
+                head.wrapping_add(1),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return Some(item),
                 Err(now) => head = now,
             }
         }
     }
 
+    /// As [`pop`](Self::pop), when there is nobody who could steal.
+    #[inline]
+    pub fn pop_alone(&self) -> Option<*mut T> {
+        let head = self.head.load(Ordering::Relaxed);
+        if head == self.tail.load(Ordering::Relaxed) {
+            return None;
+        }
+        let item = self.slot(head).load(Ordering::Relaxed);
+        self.head.store(head.wrapping_add(1), Ordering::Relaxed);
+        Some(item)
+    }
+
     /// The item the owner would pop next, for prefetching; it may be taken at any moment.
     #[inline]
     pub fn peek(&self) -> *mut T {
-        self.slot(self.head.load(Ordering::Relaxed)).load(Ordering::Relaxed)
+        self.slot(self.head.load(Ordering::Relaxed))
+            .load(Ordering::Relaxed)
     }
 
     /// Owner only: moves the older half of a full queue to `out`; how many that were.
@@ -112,7 +133,12 @@ impl<T> Queue<T> {
             for index in 0..count {
                 out[index as usize] = self.slot(head.wrapping_add(index)).load(Ordering::Relaxed);
             }
-            let taken = self.head.compare_exchange(head, head.wrapping_add(count), Ordering::AcqRel, Ordering::Relaxed);
+            let taken = self.head.compare_exchange(
+                head,
+                head.wrapping_add(count),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
             if taken.is_ok() {
                 return count as usize;
             }

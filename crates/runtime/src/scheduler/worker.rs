@@ -35,6 +35,8 @@ const THREAD_STACK_BYTES: usize = 2 << 20;
 #[repr(align(128))]
 pub struct Worker {
     pub index: usize,
+    /// The only one: nobody steals from it, and the monitor takes nothing from it.
+    is_alone: bool,
     pub queue: Queue<Coroutine>,
     /// Filled by the owner; emptied by the owner or the monitor.
     run_next: AtomicPtr<Coroutine>,
@@ -65,9 +67,10 @@ pub struct Own {
 }
 
 impl Worker {
-    pub fn new(index: usize) -> Worker {
+    pub fn new(index: usize, workers: usize) -> Worker {
         Worker {
             index,
+            is_alone: workers == 1,
             queue: Queue::new(),
             run_next: AtomicPtr::new(ptr::null_mut()),
             turns: AtomicU64::new(0),
@@ -88,7 +91,8 @@ impl Worker {
     }
 
     pub fn join_scheduler(&self, scheduler: &'static Scheduler) {
-        self.scheduler.store(ptr::from_ref(scheduler).cast_mut(), Ordering::Release);
+        self.scheduler
+            .store(ptr::from_ref(scheduler).cast_mut(), Ordering::Release);
     }
 
     #[inline]
@@ -135,9 +139,17 @@ impl Worker {
         if let Err(coroutine) = self.queue.push(coroutine) {
             self.overflow(coroutine);
         }
-        let scheduler = self.scheduler();
-        if scheduler.workers.len() > 1 && self.queue.len() >= 2 && scheduler.idle.should_wake() {
-            scheduler.wake_one();
+        if !self.is_alone && self.queue.len() >= 2 && self.scheduler().idle.should_wake() {
+            self.scheduler().wake_one();
+        }
+    }
+
+    #[inline]
+    fn pop(&self) -> Option<*mut Coroutine> {
+        if self.is_alone {
+            self.queue.pop_alone()
+        } else {
+            self.queue.pop()
         }
     }
 
@@ -172,7 +184,10 @@ impl Worker {
     fn start(&self) {
         let scheduler = self.scheduler();
         let index = self.index;
-        *scheduler.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) += 1;
+        *scheduler
+            .threads
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) += 1;
         let thread = std::thread::Builder::new()
             .name(format!("echo-worker-{index}"))
             .stack_size(THREAD_STACK_BYTES)
@@ -202,7 +217,10 @@ impl Worker {
             fatal("internal error in a worker");
         }
         let scheduler = self.scheduler();
-        let mut threads = scheduler.threads.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut threads = scheduler
+            .threads
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         *threads -= 1;
         scheduler.thread_ended.notify_all();
     }
@@ -216,7 +234,9 @@ impl Worker {
             own.ticks += 1;
             (own.ticks, own.streak)
         };
-        if ticks.is_multiple_of(FAIRNESS_PERIOD) || self.scheduler().timers_due.load(Ordering::Relaxed) {
+        if ticks.is_multiple_of(FAIRNESS_PERIOD)
+            || self.scheduler().timers_due.load(Ordering::Relaxed)
+        {
             self.expire_timers();
             if let Some(coroutine) = self.take_injected(1) {
                 return Some(coroutine);
@@ -229,7 +249,9 @@ impl Worker {
             return Some(coroutine);
         }
         self.set_streak(0);
-        self.queue.pop().or_else(|| self.take_next()).or_else(|| self.next_from_elsewhere())
+        self.pop()
+            .or_else(|| self.take_next())
+            .or_else(|| self.next_from_elsewhere())
     }
 
     fn set_streak(&self, streak: u32) {
@@ -242,7 +264,7 @@ impl Worker {
             return Some(coroutine);
         }
         if self.expire_timers() {
-            return self.take_next().or_else(|| self.queue.pop());
+            return self.take_next().or_else(|| self.pop());
         }
         self.search()
     }
@@ -253,12 +275,21 @@ impl Worker {
         if coroutine.is_null() {
             return None;
         }
+        if self.is_alone {
+            self.run_next.store(ptr::null_mut(), Ordering::Relaxed);
+            return Some(coroutine);
+        }
         self.take_run_next(coroutine)
     }
 
     /// Empties `run_next` if it holds `coroutine`.
     fn take_run_next(&self, coroutine: *mut Coroutine) -> Option<*mut Coroutine> {
-        let taken = self.run_next.compare_exchange(coroutine, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+        let taken = self.run_next.compare_exchange(
+            coroutine,
+            ptr::null_mut(),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
         taken.ok()
     }
 
@@ -310,7 +341,9 @@ impl Worker {
         let workers = &self.scheduler().workers;
         let start = self.random() as usize % workers.len();
         let victims = (0..workers.len()).map(|offset| &workers[(start + offset) % workers.len()]);
-        let stolen = victims.filter(|victim| victim.index != self.index).find_map(|victim| victim.queue.steal_into(&self.queue));
+        let stolen = victims
+            .filter(|victim| victim.index != self.index)
+            .find_map(|victim| victim.queue.steal_into(&self.queue));
         if stolen.is_some() {
             // SAFETY: on this worker's thread.
             unsafe { self.own().steals += 1 };
@@ -354,7 +387,8 @@ impl Worker {
         });
         self.parker.park(timeout);
         if keeps_time {
-            let _ = wake_at_ns.compare_exchange(next_ns, u64::MAX, Ordering::SeqCst, Ordering::SeqCst);
+            let _ =
+                wake_at_ns.compare_exchange(next_ns, u64::MAX, Ordering::SeqCst, Ordering::SeqCst);
         }
         idle.leave(self.index);
     }
@@ -430,7 +464,11 @@ impl Worker {
 
     /// For the monitor: takes away what a stuck worker would run next.
     pub fn take_stranded(&self) -> Option<*mut Coroutine> {
-        self.take_next()
+        if self.is_alone {
+            None
+        } else {
+            self.take_next()
+        }
     }
 
     /// For the monitor: asks the running coroutine to yield. A request that is overwritten by a change of stack is repeated later.
@@ -438,7 +476,10 @@ impl Worker {
         let limit = self.limit.lock();
         if *limit != 0 {
             // SAFETY: the thread is alive while its address is here; the word is only ever accessed whole.
-            unsafe { AtomicUsize::from_ptr(*limit as *mut usize).store(arch::PREEMPT_LIMIT, Ordering::Relaxed) };
+            unsafe {
+                AtomicUsize::from_ptr(*limit as *mut usize)
+                    .store(arch::PREEMPT_LIMIT, Ordering::Relaxed)
+            };
         }
     }
 }

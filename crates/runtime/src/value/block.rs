@@ -42,7 +42,11 @@ pub fn alloc(bytes: usize) -> *mut u8 {
 /// As [`alloc`]; `None` when there is not so much memory.
 #[inline]
 pub fn try_alloc(bytes: usize) -> Option<*mut u8> {
-    let flags = if bytes <= memory::SMALL_BYTES { bytes as u32 } else { SYSTEM };
+    let flags = if bytes <= memory::SMALL_BYTES {
+        bytes as u32
+    } else {
+        SYSTEM
+    };
     begin(memory::take(bytes), flags)
 }
 
@@ -62,7 +66,11 @@ fn begin(block: *mut u8, flags: u32) -> Option<*mut u8> {
         return None;
     }
     // SAFETY: fresh memory, large enough and aligned for a header.
-    unsafe { block.cast::<BlockHeader>().write(BlockHeader { count: 1, flags }) };
+    unsafe {
+        block
+            .cast::<BlockHeader>()
+            .write(BlockHeader { count: 1, flags })
+    };
     count_live(1);
     Some(block)
 }
@@ -90,7 +98,11 @@ unsafe fn move_small(block: *mut u8, old: usize, bytes: usize) -> *mut u8 {
         // SAFETY: promised by the caller; the new piece is larger.
         unsafe {
             ptr::copy_nonoverlapping(block, moved, old);
-            (*moved.cast::<BlockHeader>()).flags = if bytes <= memory::SMALL_BYTES { bytes as u32 } else { SYSTEM };
+            (*moved.cast::<BlockHeader>()).flags = if bytes <= memory::SMALL_BYTES {
+                bytes as u32
+            } else {
+                SYSTEM
+            };
             memory::give(block, old);
         }
     }
@@ -166,14 +178,24 @@ pub unsafe fn give_up(block: *mut u8) -> bool {
             false
         } else if seen >= 0 {
             seen == 1
-        } else if count.fetch_add(1, Release) == -1 {
-            // A load, not a fence: thread sanitizers do not understand fences.
-            count.load(Acquire);
-            true
         } else {
-            false
+            give_up_shared(count)
         }
     }
+}
+
+/// One owner less of a shared block; true when that was the last one. The only owner need not count: nobody else can.
+#[inline]
+pub fn give_up_shared(count: &AtomicI32) -> bool {
+    // Loads, not fences: thread sanitizers do not understand fences.
+    if count.load(Acquire) == -1 {
+        return true;
+    }
+    let last = count.fetch_add(1, Release) == -1;
+    if last {
+        count.load(Acquire);
+    }
+    last
 }
 
 /// Turns a plain count into a shared one. True when it was plain, so that what the block reaches has to follow.

@@ -75,6 +75,11 @@ pub unsafe fn tag_of(value: *const u8) -> usize {
     unsafe { value.cast::<i32>().read() as usize }
 }
 
+/// Whether values of the kind point to a block of [`handle`].
+fn is_handle(kind: Kind) -> bool {
+    (Kind::Chan as u8..=Kind::Once as u8).contains(&(kind as u8))
+}
+
 /// How values of a kind hold what they hold.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
@@ -358,10 +363,11 @@ pub unsafe fn release(block: *mut u8, desc: Desc) {
     // SAFETY: the caller gives up its ownership; the last owner may take the block apart.
     unsafe {
         if give_up(block) {
-            if desc.kind == Kind::String {
-                free(block);
-            } else {
-                bury(block, desc);
+            match desc.kind {
+                Kind::String => free(block),
+                // What it holds is dropped by a burial of its own, or goes to the list of the one that is going on.
+                kind if is_handle(kind) && DEAD.get().is_null() => handle::destroy(kind, block),
+                _ => bury(block, desc),
             }
         }
     }
