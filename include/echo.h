@@ -323,8 +323,8 @@ struct echo_type_desc {
  *  blocks: echo_retain, echo_release(block, &desc.desc). */
 typedef struct echo_foreign_desc {
     echo_type_desc desc; /**< kind ECHO_KIND_FOREIGN, flags ECHO_DESC_MANAGED, size and align of a pointer */
-    /** Gives up what the block holds when its last owner is gone; the runtime frees the block itself. Runs on any of the runtime's threads and must
-     *  not wait. May be NULL. */
+    /** Gives up what the block holds when its last owner is gone; the runtime frees the block itself. Runs on any of the runtime's threads, outside
+     *  coroutines; it may call functions that neither wait nor panic. May be NULL. */
     void (*destroy)(void *block);
 } echo_foreign_desc;
 

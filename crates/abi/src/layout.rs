@@ -152,7 +152,7 @@ pub struct TypeDesc {
 pub struct ForeignDesc {
     pub desc: TypeDesc,
     /// `void destroy(block)`: gives up what the block holds, when its last owner is gone; the runtime frees the block itself. Runs on any of
-    /// the runtime's threads and must not wait. May be null.
+    /// the runtime's threads, outside coroutines; it may call functions that neither wait nor panic. May be null.
     pub destroy: *const c_void,
 }
 

@@ -99,6 +99,32 @@ pub fn set_worker(worker: *mut ()) {
     }
 }
 
+/// Calls foreign code from within a runtime function, on the stack in use. Meanwhile the thread runs no coroutine, so that stubs called by that
+/// code stay on this stack (going to the worker's stack they would overwrite the frames in use) and nothing can be suspended.
+pub fn call_foreign(function: impl FnOnce()) {
+    let (coroutine, stack_pointer) = (read_tls!("0"), read_tls!("8"));
+    set_running(0, 0);
+    function();
+    set_running(coroutine, stack_pointer);
+}
+
+/// Sets the coroutine this thread runs and the worker's stack pointer.
+#[inline(always)]
+fn set_running(coroutine: usize, stack_pointer: usize) {
+    // SAFETY: writes two words of this thread's block.
+    unsafe {
+        asm!(
+            "mov {0}, qword ptr [rip + echo_tls@gottpoff]",
+            "mov qword ptr fs:[{0}], {1}",
+            "mov qword ptr fs:[{0} + 8], {2}",
+            out(reg) _,
+            in(reg) coroutine,
+            in(reg) stack_pointer,
+            options(nostack, preserves_flags),
+        )
+    }
+}
+
 /// Sets the limit the split-stack prologues of this thread compare with.
 #[inline(always)]
 pub fn set_stack_limit(limit: usize) {

@@ -11,6 +11,7 @@
 
 use super::block::{free, give_up, make_shared, retain};
 use super::{builder, map};
+use crate::arch;
 use crate::handle;
 use echo_abi::layout::{
     ARRAY_DATA_OFFSET, ArrayBlock, CLOSURE_DATA_OFFSET, ClosureBlock, DESC_MANAGED, FieldDesc,
@@ -421,7 +422,7 @@ unsafe fn destroy_foreign(block: *mut u8, desc: Desc) {
         let destroy: Option<unsafe extern "C" fn(*mut u8)> =
             std::mem::transmute((*foreign).destroy);
         if let Some(destroy) = destroy {
-            destroy(block);
+            arch::call_foreign(|| destroy(block));
         }
     }
 }

@@ -361,7 +361,7 @@ struct box {
     char *text;
 };
 
-static void *destroyed; /* how many, an atomic */
+static void *destroyed; /* how many, an atomic: destructors may call the runtime */
 
 static void destroy_box(void *block) {
     free(((struct box *)block)->text);
