@@ -10,11 +10,12 @@
 //! Control blocks live in slabs that are never returned to the system, so a stale pointer reads a control block, if not the right one.
 
 use crate::failure::{Failure, Origin};
+use crate::in_place::InPlace;
 use crate::panic::Exception;
 use crate::position::str_from_raw;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// Where a coroutine is in its life.
 #[repr(u8)]
@@ -102,7 +103,7 @@ pub struct Completion {
 pub type UnlockHook = unsafe fn(*mut c_void);
 
 /// Bytes of arguments kept in the control block.
-pub const INLINE_ARGS: usize = 64;
+pub const INLINE_ARGS: usize = 48;
 
 /// See the module docs. The layout up to `result` is known to `arch`.
 #[repr(C, align(64))]
@@ -147,7 +148,31 @@ pub struct Coroutine {
     pub args_on_heap: bool,
     /// For `waiter` and `select`: what it is parked with, valid while `wait` says that it waits.
     pub parked_with: *mut c_void,
+    /// The innermost call in progress that runs another coroutine on this one's stack.
+    pub in_place: *mut InPlace,
+    /// Who may run it; see [`in_place`](crate::in_place).
+    pub claim: Claim,
     pub inline_args: InlineArgs,
+}
+
+/// Who may run a coroutine that has not run yet: its generation, and below that what became of it. Used by [`in_place`](crate::in_place) only.
+#[derive(Default)]
+pub struct Claim {
+    pub word: AtomicU32,
+}
+
+impl Claim {
+    pub const BITS: u32 = 8;
+    /// In a queue, nobody's.
+    pub const WAITING: u32 = 1;
+    /// Run by a worker.
+    pub const STARTED: u32 = 2;
+    /// Run by an awaiter; in a queue as a tombstone.
+    pub const IN_PLACE: u32 = 4;
+    /// The tombstone was found.
+    pub const FOUND: u32 = 8;
+    /// The call has ended.
+    pub const ENDED: u32 = 16;
 }
 
 /// Room for arguments, aligned for any of them.

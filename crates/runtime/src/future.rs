@@ -21,6 +21,7 @@ pub use combine::{all, race};
 use crate::coroutine::{Completion, Ended};
 use crate::failure::Failure;
 use crate::handle;
+use crate::in_place::{self, Name};
 use crate::panic::{self, Exception};
 use crate::scheduler::{self, Outcome};
 use crate::value;
@@ -46,7 +47,7 @@ pub struct Future {
     /// Null for void.
     result: *const TypeDesc,
     waiters: Queue,
-    /// Id of the coroutine whose result it is, for reports; [`NO_COROUTINE`] for others.
+    /// The [`Name`] of the coroutine whose result it is.
     coroutine: AtomicU64,
     /// Where it was made.
     position: u32,
@@ -54,8 +55,15 @@ pub struct Future {
 }
 const _: () = assert!(size_of::<Future>() <= 64);
 
-/// Of a future that is no coroutine's result.
-pub const NO_COROUTINE: u64 = u64::MAX;
+/// What somebody wants of a future, and where it goes.
+#[derive(Clone, Copy)]
+pub struct Waiting {
+    /// [`Purpose::Await`], [`Purpose::TryAwait`] or [`Purpose::AwaitStatus`].
+    pub purpose: Purpose,
+    pub value: *mut u8,
+    pub extra: *mut u8,
+    pub position: u32,
+}
 
 /// The first bytes of the value, or the failure.
 #[repr(C, align(16))]
@@ -74,7 +82,7 @@ pub unsafe fn new(result: *const TypeDesc, owners: i32, position: u32) -> *mut F
         state: AtomicU32::new(PENDING),
         result,
         waiters: Queue::new(),
-        coroutine: AtomicU64::new(NO_COROUTINE),
+        coroutine: AtomicU64::new(Name::NONE.word()),
         position,
         slot: Slot { value: [0; 8] },
     })
@@ -85,7 +93,7 @@ pub unsafe fn of_coroutine(result: *const TypeDesc, owners: i32, id: u64) -> *mu
     // SAFETY: passed on; the future is fresh.
     unsafe {
         let future = new(result, owners, 0);
-        (*future).coroutine.store(id, Relaxed);
+        (*future).coroutine.store(Name::of_id(id).word(), Relaxed);
         future
     }
 }
@@ -100,21 +108,31 @@ pub unsafe fn result_slot(future: *mut Future) -> *mut u8 {
 pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> *mut Future {
     // SAFETY: the entry describes its arguments and result; the coroutine holds a reference until it has ended.
     unsafe {
+        share_args(entry, args);
+        let future = new((*entry).result, 2, position);
+        let coroutine = scheduler::create(position);
+        let name = Name::new(coroutine, (*coroutine).id, &*entry);
+        (*future).coroutine.store(name.word(), Relaxed);
+        scheduler::start(
+            coroutine,
+            entry,
+            args,
+            result_slot(future),
+            completion(future),
+        );
+        future
+    }
+}
+
+/// Arguments are about to be seen by another coroutine.
+unsafe fn share_args(entry: *const EntryDesc, args: *const u8) {
+    // SAFETY: the entry describes its arguments.
+    unsafe {
         if let Some(desc) = (*entry).args.as_ref()
             && desc.flags & DESC_MANAGED != 0
         {
             value::share(args.cast_mut(), desc);
         }
-        let future = new((*entry).result, 2, position);
-        let id = scheduler::spawn(
-            entry,
-            args,
-            result_slot(future),
-            position,
-            completion(future),
-        );
-        (*future).coroutine.store(id, Relaxed);
-        future
     }
 }
 
@@ -230,23 +248,14 @@ unsafe fn fail_onto(future: *mut Future, failure: Failure, claimed: &mut Claimed
 
 /// Waits for the value; `out` gets a copy, or the failure is raised again.
 pub unsafe fn await_value(future: *mut Future, out: *mut u8, position: u32) -> Outcome {
-    // SAFETY: the caller owns a reference; `out` has room for the value and stays in place.
-    unsafe {
-        let this = &*future;
-        match this.settled_or_lock() {
-            RESOLVED => {
-                this.give_value(out);
-                Outcome::DONE
-            }
-            REJECTED => panic::raise_again(this.failure(), position),
-            _ => {
-                let node = Waiter::for_caller(&this.base, Purpose::Await, position);
-                (*node).value = out;
-                this.waiters.push(node);
-                waiter::park(node)
-            }
-        }
-    }
+    let waiting = Waiting {
+        purpose: Purpose::Await,
+        value: out,
+        extra: ptr::null_mut(),
+        position,
+    };
+    // SAFETY: passed on.
+    unsafe { wait(future, waiting) }
 }
 
 /// Waits; the word is 0 and the value in `out`, or 1 and the message, an owned string, in `*error`.
@@ -256,42 +265,67 @@ pub unsafe fn try_await(
     error: *mut u8,
     position: u32,
 ) -> Outcome {
-    // SAFETY: as in `await_value`; `error` has room for a string.
-    unsafe {
-        let this = &*future;
-        match this.settled_or_lock() {
-            RESOLVED => {
-                this.give_value(out);
-                Outcome::value(0)
-            }
-            REJECTED => {
-                this.give_message(error);
-                Outcome::value(1)
-            }
-            _ => {
-                let node = Waiter::for_caller(&this.base, Purpose::TryAwait, position);
-                (*node).value = out;
-                (*node).extra = error;
-                this.waiters.push(node);
-                waiter::park(node)
-            }
-        }
-    }
+    let waiting = Waiting {
+        purpose: Purpose::TryAwait,
+        value: out,
+        extra: error,
+        position,
+    };
+    // SAFETY: passed on.
+    unsafe { wait(future, waiting) }
 }
 
 /// Waits; the word is 0 and the value in `out` (unless that is null), or 1.
 pub unsafe fn await_status(future: *mut Future, out: *mut u8, position: u32) -> Outcome {
-    // SAFETY: as in `await_value`.
+    let waiting = Waiting {
+        purpose: Purpose::AwaitStatus,
+        value: out,
+        extra: ptr::null_mut(),
+        position,
+    };
+    // SAFETY: passed on.
+    unsafe { wait(future, waiting) }
+}
+
+/// The caller owns a reference to the future; the places of `waiting` have room for what goes there, and stay.
+unsafe fn wait(future: *mut Future, waiting: Waiting) -> Outcome {
+    // SAFETY: see above.
     unsafe {
         let this = &*future;
-        match this.settled_or_lock() {
-            PENDING => {
-                let node = Waiter::for_caller(&this.base, Purpose::AwaitStatus, position);
-                (*node).value = out;
-                this.waiters.push(node);
-                waiter::park(node)
+        if this.state.load(Acquire) == PENDING {
+            let name = Name::from_word(this.coroutine.load(Relaxed));
+            if let Some(outcome) = in_place::begin(future, name, waiting) {
+                return outcome;
             }
-            _ => Outcome::value(this.give_status(out)),
+            if this.settled_or_lock() == PENDING {
+                let node = Waiter::for_caller(&this.base, waiting.purpose, waiting.position);
+                (*node).value = waiting.value;
+                (*node).extra = waiting.extra;
+                this.waiters.push(node);
+                return waiter::park(node);
+            }
+        }
+        settled(future, waiting)
+    }
+}
+
+/// What a settled future gives to one that waits, who calls this.
+pub unsafe fn settled(future: *mut Future, waiting: Waiting) -> Outcome {
+    // SAFETY: as in `wait`.
+    unsafe {
+        let this = &*future;
+        let rejected = this.state.load(Acquire) == REJECTED;
+        match waiting.purpose {
+            Purpose::AwaitStatus => Outcome::value(this.give_status(waiting.value)),
+            Purpose::TryAwait if rejected => {
+                this.give_message(waiting.extra);
+                Outcome::value(1)
+            }
+            _ if rejected => panic::raise_again(this.failure(), waiting.position),
+            _ => {
+                this.give_value(waiting.value);
+                Outcome::DONE
+            }
         }
     }
 }
@@ -317,8 +351,7 @@ pub unsafe fn is_done(future: *const Future) -> bool {
 /// The coroutine whose result this is; for reports.
 pub unsafe fn coroutine_id(future: *const Future) -> Option<u64> {
     // SAFETY: the caller knows the future to be alive.
-    let id = unsafe { (*future).coroutine.load(Relaxed) };
-    (id != NO_COROUTINE).then_some(id)
+    Name::from_word(unsafe { (*future).coroutine.load(Relaxed) }).id()
 }
 
 /// Drops the value or the failure (which is reported unless somebody saw it) and frees the block.
@@ -519,6 +552,7 @@ impl OnDone {
         // SAFETY: `args` is described by the entry and moved here.
         unsafe {
             let bytes = (*entry).args.as_ref().map_or(0, |desc| desc.size as usize);
+            share_args(entry, args);
             let layout = OnDone::layout(bytes);
             let this: *mut OnDone = alloc(layout).cast();
             if this.is_null() {

@@ -13,7 +13,7 @@
 //! panic       starting a panic; unwind: the stop function; position: return addresses to lines
 //! timer       deadlines
 //! scheduler   workers, queues, idling, readiness; monitor: preemption and late timers
-//! future channel select sync time     what programs use
+//! future channel select sync time     what programs use; in_place: awaiting what has not started
 //! value       strings, arrays, maps and the generic walks over a TypeDesc
 //! exports     one function per row of the symbol table; stubs: their machine entry points
 //! program     running a whole program, exit codes, deadlock
@@ -38,6 +38,7 @@ pub mod exports;
 pub mod failure;
 pub mod future;
 pub mod handle;
+pub mod in_place;
 pub mod lock;
 mod memory;
 pub mod outcome;

@@ -13,7 +13,7 @@ use crate::panic::Exception;
 pub struct Outcome {
     /// The result; for [`RAISE`] the exception.
     pub value: u64,
-    /// [`RETURN`], [`YIELD`], [`PARK`] or [`RAISE`].
+    /// [`RETURN`], [`YIELD`], [`PARK`], [`RAISE`] or [`CALL`].
     pub status: u64,
 }
 
@@ -25,6 +25,8 @@ pub const YIELD: u64 = 1;
 pub const PARK: u64 = 2;
 /// Unwind the coroutine with the exception.
 pub const RAISE: u64 = 3;
+/// Run another coroutine on this one's stack; the value is the record. Made by [`in_place`](crate::in_place) only.
+pub const CALL: u64 = 4;
 
 impl Outcome {
     /// No result.

@@ -6,7 +6,7 @@
 //! * **Page stacks**: for foreign code, which checks nothing: a guard page below each.
 //!
 //! ```text
-//! first segment   [ slack 336 | limit … usable … top ]
+//! first segment   [ slack 352 | limit … usable … top ]
 //! big segment     [ slack 1024 | reserve 16 KiB | limit … usable … top ]
 //! page stack      [ guard page | slack 1024 | reserve 16 KiB | limit … top ]
 //! ```
@@ -61,6 +61,11 @@ pub fn set_max_stack(bytes: usize) {
     if MAX_STACK_BYTES.swap(bytes, Ordering::Relaxed) != bytes {
         BIG.lock().clear();
     }
+}
+
+/// The maximum stack of a coroutine.
+pub fn max_stack() -> usize {
+    MAX_STACK_BYTES.load(Ordering::Relaxed)
 }
 
 fn big_bytes() -> usize {
@@ -380,8 +385,11 @@ impl AtomicLearned<'_> {
 pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) {
     // SAFETY: promised by the caller; the worker's cache is used by this thread alone.
     unsafe {
-        AtomicLearned::of(&raw mut (*(*coroutine).entry).learned_class)
-            .learn((*coroutine).class as u32 + 1);
+        // What runs in place says nothing about the entry that the segment was chosen for.
+        if (*coroutine).in_place.is_null() {
+            AtomicLearned::of(&raw mut (*(*coroutine).entry).learned_class)
+                .learn((*coroutine).class as u32 + 1);
+        }
         give_big(coroutine);
     }
 }
@@ -434,6 +442,24 @@ pub unsafe fn open_reserve(coroutine: *mut Coroutine) {
             (*coroutine).big_limit -= RESERVE_BYTES;
             (*coroutine).limit = (*coroutine).big_limit;
             arch::set_stack_limit((*coroutine).limit);
+        }
+    }
+}
+
+/// Takes the reserve away again, if it was opened: the cleanups have run, and the coroutine goes on.
+///
+/// # Safety
+/// `coroutine` is the running one, and segmented.
+pub unsafe fn close_reserve(coroutine: *mut Coroutine) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if (*coroutine).big_limit != 0 && reserve_is_open(coroutine) {
+            let on_big = (*coroutine).limit == (*coroutine).big_limit;
+            (*coroutine).big_limit += RESERVE_BYTES;
+            if on_big {
+                (*coroutine).limit = (*coroutine).big_limit;
+                arch::set_stack_limit((*coroutine).limit);
+            }
         }
     }
 }

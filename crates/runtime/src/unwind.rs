@@ -13,6 +13,7 @@
 use crate::arch;
 use crate::coroutine::Coroutine;
 use crate::failure::{Failure, write_stderr};
+use crate::in_place;
 use crate::panic::{Exception, MAX_TRACE};
 use crate::position;
 use crate::stack;
@@ -116,8 +117,14 @@ pub unsafe extern "C-unwind" fn stop(
                     "unwinding stopped before a coroutine's entry: a function without unwind information",
                 );
             }
-            fail(coroutine);
+            let failure = take_failure(coroutine);
+            (*coroutine).wake_value = Box::into_raw(Box::new(failure)) as usize as u64;
             arch::leave_failed()
+        }
+        if in_place::is_boundary(coroutine, frame_address) {
+            stack::reset_limit(coroutine, frame_address);
+            let failure = take_failure(coroutine);
+            in_place::fail(coroutine, failure)
         }
         record(&mut *exception, _Unwind_GetIP(context), frame_address);
         stack::reset_limit(coroutine, frame_address);
@@ -140,7 +147,7 @@ fn record(exception: &mut Exception, address: usize, frame_address: usize) {
 ///
 /// # Safety
 /// The coroutine is running and has an exception.
-unsafe fn fail(coroutine: *mut Coroutine) {
+unsafe fn take_failure(coroutine: *mut Coroutine) -> Failure {
     // SAFETY: the coroutine owns the exception.
     unsafe {
         let exception = Box::from_raw((*coroutine).exception);
@@ -151,15 +158,14 @@ unsafe fn fail(coroutine: *mut Coroutine) {
             .iter()
             .map(|&(address, _)| address)
             .collect();
-        let failure = Failure::of_coroutine(
+        Failure::of_coroutine(
             exception.kind,
             exception.message.into_owned(),
             exception.position,
             (*coroutine).origin(),
             trace,
             exception.cause,
-        );
-        (*coroutine).wake_value = Box::into_raw(Box::new(failure)) as usize as u64;
+        )
     }
 }
 

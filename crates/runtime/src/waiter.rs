@@ -394,6 +394,9 @@ unsafe fn discard(node: *mut Waiter) {
 pub unsafe fn withdraw(coroutine: *mut Coroutine) -> bool {
     // SAFETY: promised by the caller; `parked_with` is what the operation says.
     unsafe {
+        if (*coroutine).claim.is_in_place() {
+            return false; // it is its awaiter that is parked
+        }
         let parked_with = (*coroutine).parked_with;
         match (*coroutine).wait.operation {
             Operation::None | Operation::Sleep | Operation::Scope | Operation::Io => false,

@@ -1,7 +1,8 @@
 //! Everything that knows the machine. One file per architecture, the same names in each.
 //!
 //! # What lives per thread
-//! Three words (`echo_tls`): the coroutine the thread runs, the worker's stack pointer while it runs one (0 otherwise), and the worker. They are read
+//! Four words (`echo_tls`): the coroutine the thread runs, the worker's stack pointer while it runs one (0 otherwise), the worker, and the frame of the last
+//! stub for outcomes. They are read
 //! by single opaque instructions sequences, so no address of them can be kept across a suspension.
 
 #[cfg(target_arch = "x86_64")]

@@ -37,9 +37,9 @@ global_asm!(
     ".popsection",
 );
 
-/// Bytes below a segment's limit that code may use without a check: 256 by LLVM's small frames; a call and six registers to park (56); the
-/// word that `slide_raise` inserts (8); the rest for alignment.
-pub const SEGMENT_SLACK: usize = 336;
+/// Bytes below a segment's limit that code may use without a check: 256 by LLVM's small frames; a stub's call and six registers to park or to
+/// call in place (56); the word that `slide_raise` inserts, or alignment (8); the call in place and the one of `__morestack` with its frame (24).
+pub const SEGMENT_SLACK: usize = 352;
 /// The same for a big segment, where a preempted function's registers (208 bytes and a parked frame) are saved as well.
 pub const BIG_SLACK: usize = 1024;
 /// Bytes of registers saved for a function preempted at its entry.
@@ -276,6 +276,7 @@ pub(crate) unsafe extern "C" fn outcome() {
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "cmp edx, 3",
         "je 30f",
+        "ja 50f",
         // park or yield: as if the caller's call had saved its registers
         "cmp qword ptr fs:[rcx], 0",
         "je 40f",
@@ -302,13 +303,94 @@ pub(crate) unsafe extern "C" fn outcome() {
         "ud2",
         "40: call {outside}",
         "ud2",
+        // call another coroutine's entry on this stack: rax = the record
+        "50: mov rsp, rbp",
+        "push rbx",
+        "push r12",
+        "push r13",
+        "push r14",
+        "push r15",
+        "sub rsp, 8",
+        ".cfi_offset rbx, -24",
+        ".cfi_offset r12, -32",
+        ".cfi_offset r13, -40",
+        ".cfi_offset r14, -48",
+        ".cfi_offset r15, -56",
+        "mov rbx, rax",
+        "mov qword ptr [rax], rbp",
+        "mov rdi, qword ptr [rax + 16]",
+        "mov rsi, qword ptr [rax + 24]",
+        "call qword ptr [rax + 8]",
+        "jmp {ended}",
         ".cfi_endproc",
         back = sym back,
+        ended = sym in_place_ended,
         begin = sym unwind::begin,
         stop = sym unwind::stop,
         forced = sym unwind::_Unwind_ForcedUnwind,
         outside = sym unwind::outside_coroutine,
     )
+}
+
+/// Bytes between the frame pointer of a stub that calls in place and its stack pointer at the call: five registers and alignment.
+pub const IN_PLACE_FRAME: usize = 48;
+
+/// After a call in place: rbx = the record, rbp = the stub's frame; the saved registers lie below it. This may be another thread.
+#[unsafe(naked)]
+unsafe extern "C" fn in_place_ended() {
+    naked_asm!(
+        ".cfi_startproc",
+        ".cfi_def_cfa rbp, 16",
+        ".cfi_offset rbp, -16",
+        ".cfi_offset rbx, -24",
+        ".cfi_offset r12, -32",
+        ".cfi_offset r13, -40",
+        ".cfi_offset r14, -48",
+        ".cfi_offset r15, -56",
+        "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
+        "mov rsp, qword ptr fs:[rcx + 8]",
+        "mov rdi, rbx",
+        "mov rbx, qword ptr [rbp - 8]",
+        "mov r12, qword ptr [rbp - 16]",
+        "mov r13, qword ptr [rbp - 24]",
+        "mov r14, qword ptr [rbp - 32]",
+        "mov r15, qword ptr [rbp - 40]",
+        ".cfi_restore rbx",
+        ".cfi_restore r12",
+        ".cfi_restore r13",
+        ".cfi_restore r14",
+        ".cfi_restore r15",
+        "call {end}",
+        "test edx, edx",
+        "jne {outcome}",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        end = sym crate::in_place::end,
+        outcome = sym outcome,
+    )
+}
+
+/// Goes on behind a call in place that failed.
+///
+/// # Safety
+/// Called in the coroutine that made the call, on any stack; everything above the calling stub is unwound.
+#[unsafe(naked)]
+pub unsafe extern "C" fn leave_in_place(record: *mut crate::in_place::InPlace) -> ! {
+    naked_asm!(
+        "mov rbx, rdi",
+        "mov rbp, qword ptr [rdi]",
+        "jmp {ended}",
+        ended = sym in_place_ended,
+    )
+}
+
+/// The frame pointer of the stub that called the running runtime function, on the coroutine's stack. In functions that return outcomes only.
+#[inline(always)]
+pub fn stub_frame() -> usize {
+    read_tls!("24")
 }
 
 /// What a coroutine wakes up in that was woken to panic.
@@ -392,6 +474,7 @@ macro_rules! outcome_stub {
             "mov rbp, rsp",
             ".cfi_def_cfa_register rbp",
             "mov r11, qword ptr [rip + echo_tls@gottpoff]",
+            "mov qword ptr fs:[r11 + 24], rbp",
             "mov r11, qword ptr fs:[r11 + 8]",
             "test r11, r11",
             "cmovnz rsp, r11",

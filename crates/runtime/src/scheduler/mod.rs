@@ -24,8 +24,9 @@ pub use crate::lock::{SpinLock, SpinMutex};
 pub use crate::outcome::Outcome;
 
 use crate::arch;
-use crate::coroutine::{Completion, INLINE_ARGS, State, UnlockHook};
+use crate::coroutine::{Claim, Completion, Ended, INLINE_ARGS, State, UnlockHook};
 use crate::deadlines;
+use crate::in_place;
 use crate::outcome;
 use crate::stack::Cache;
 use echo_abi::layout::EntryDesc;
@@ -168,6 +169,11 @@ pub unsafe fn start(
         (*coroutine).completion = completion;
         (*coroutine).held = ptr::null_mut();
         (*coroutine).release_held = None;
+        (*coroutine).in_place = ptr::null_mut();
+        (*coroutine).claim.word.store(
+            in_place::generation((*coroutine).id) << Claim::BITS | Claim::WAITING,
+            Ordering::Relaxed,
+        );
         move_args(coroutine, args);
     }
     match current_worker() {
@@ -212,6 +218,28 @@ unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) {
             (*coroutine).args = std::alloc::alloc(args_layout(size));
         }
         ptr::copy_nonoverlapping(args, (*coroutine).args, size);
+    }
+}
+
+/// A coroutine has ended: gives up what it holds, but for its stack and its block. Whom to tell.
+///
+/// # Safety
+/// The coroutine has ended and is the caller's.
+pub(crate) unsafe fn end_coroutine(coroutine: *mut Coroutine, ended: &Ended) -> Completion {
+    // SAFETY: promised by the caller.
+    unsafe {
+        (*coroutine).set_state(match ended {
+            Ended::Completed => State::Completed,
+            Ended::Failed(_) => State::Failed,
+        });
+        if let Some(release) = (*coroutine).release_held.take() {
+            release(coroutine);
+        }
+        if (*coroutine).args_on_heap {
+            let size = (*(*(*coroutine).entry).args).size as usize;
+            std::alloc::dealloc((*coroutine).args, args_layout(size));
+        }
+        (*coroutine).completion
     }
 }
 

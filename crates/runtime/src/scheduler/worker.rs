@@ -2,11 +2,12 @@
 
 use super::idle::Parker;
 use super::queue::{CAPACITY, Queue};
-use super::{NEXT_ID, Quiescent, Scheduler, Stats, args_layout};
+use super::{NEXT_ID, Quiescent, Scheduler, Stats, end_coroutine};
 use crate::arch::{self, Reason};
 use crate::coroutine::{Coroutine, Ended, State};
 use crate::deadlines;
 use crate::failure::Failure;
+use crate::in_place;
 use crate::lock::SpinMutex;
 use crate::memory;
 use crate::stack::Cache;
@@ -153,13 +154,25 @@ impl Worker {
         }
     }
 
+    /// Makes room in a full queue: what was run in place meanwhile goes, of the rest half moves to the injector.
     #[cold]
     fn overflow(&self, coroutine: *mut Coroutine) {
         let mut half = [ptr::null_mut(); CAPACITY as usize / 2];
         let count = self.queue.take_half(&mut half);
-        let injector = &self.scheduler().injector;
-        injector.push_all(&half[..count]);
-        injector.push_all(&[coroutine]);
+        let mut kept = 0;
+        for index in 0..count {
+            // SAFETY: taken from the queue; a block that was run in place has not run itself.
+            let is_tombstone = unsafe {
+                (*half[index]).claim.is_in_place() && !in_place::claim_to_start(half[index])
+            };
+            if !is_tombstone {
+                half[kept] = half[index];
+                kept += 1;
+            }
+        }
+        self.scheduler().injector.push_all(&half[..kept]);
+        let pushed = self.queue.push(coroutine);
+        debug_assert!(pushed.is_ok(), "half of the queue was taken");
     }
 
     /// Wakes the worker, which was taken out of the list of sleepers; starts its thread the first time.
@@ -399,6 +412,9 @@ impl Worker {
         // SAFETY: a coroutine taken from a queue belongs to the worker until it is parked or queued again.
         unsafe {
             if (*coroutine).rsp == 0 {
+                if !in_place::claim_to_start(coroutine) {
+                    return;
+                }
                 self.own().cache.attach_stack(coroutine);
             }
             (*coroutine).set_state(State::Running);
@@ -429,18 +445,7 @@ impl Worker {
     unsafe fn finish(&self, coroutine: *mut Coroutine, ended: Ended) {
         // SAFETY: promised by the caller.
         unsafe {
-            (*coroutine).set_state(match ended {
-                Ended::Completed => State::Completed,
-                Ended::Failed(_) => State::Failed,
-            });
-            if let Some(release) = (*coroutine).release_held.take() {
-                release(coroutine);
-            }
-            if (*coroutine).args_on_heap {
-                let size = (*(*(*coroutine).entry).args).size as usize;
-                std::alloc::dealloc((*coroutine).args, args_layout(size));
-            }
-            let completion = (*coroutine).completion;
+            let completion = end_coroutine(coroutine, &ended);
             let cache = &mut self.own().cache;
             cache.detach_stack(coroutine);
             cache.put_control(coroutine);

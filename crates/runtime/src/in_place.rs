@@ -1,0 +1,303 @@
+//! Awaiting a coroutine that has not started yet runs it in place: as a call, on the awaiter's stack.
+//!
+//! The awaiter has nothing else to do, so this changes nothing that a program could observe, and saves a stack and two switches.
+//!
+//! # Protocol
+//! * A coroutine that was started but has not run is *claimed* exactly once, by its claim word: by the worker that takes it from a queue
+//!   ([`claim_to_start`]) or by an awaiter ([`begin`]). A future names its coroutine by address and generation ([`Name`]); control blocks are never
+//!   unmapped, and the claim word holds the generation too, so a stale name claims nothing.
+//! * A claimed coroutine stays in its queue as a tombstone. Its control block is freed by whoever comes last: the worker that finds the tombstone
+//!   ([`claim_to_start`] says no) or the end of the call ([`end`]).
+//! * While the call lasts, the two control blocks have swapped identities: the awaiter's block, which runs, has the id, name and locks of the
+//!   coroutine it runs; the coroutine's own block, which does not, those of the awaiter, and says that it awaits. So reports, traces and locks
+//!   are right, and nobody can tell the difference.
+//! * The machine code of the call is in [`arch`](crate::arch): status `CALL` of an [`Outcome`] calls the entry on the coroutine's stack, below the frame of
+//!   the awaiting stub, and then [`end`] on the worker's stack. A panic is unwound up to that frame, where [`unwind::stop`](crate::unwind::stop) finds the
+//!   record of the call and goes on to [`end`] as well.
+//!
+//! Only where the awaiter's stack has room: a coroutine on its own stack could use all of it.
+
+use crate::arch;
+use crate::coroutine::{Claim, Coroutine, Ended, Operation, State, WaitInfo};
+use crate::failure::Failure;
+use crate::future::{self, Future, Waiting};
+use crate::memory;
+use crate::outcome::{self, Outcome};
+use crate::panic::Exception;
+use crate::scheduler;
+use crate::stack;
+use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
+use std::ffi::c_void;
+use std::mem::swap;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+/// One call in progress. The first four words are known to `arch`.
+#[repr(C)]
+pub struct InPlace {
+    /// Frame pointer of the awaiting stub, set by `arch`.
+    frame: usize,
+    code: *const c_void,
+    args: *mut u8,
+    result: *mut u8,
+    /// Whose entry is called; its block holds the awaiter's identity.
+    coroutine: *mut Coroutine,
+    /// The call around this one on the same stack.
+    previous: *mut InPlace,
+    /// The awaiter's exception in flight, when it awaits in a landing pad.
+    exception: *mut Exception,
+    future: *mut Future,
+    waiting: Waiting,
+    failure: Option<Failure>,
+}
+
+/// Which coroutine's result a future is: address and generation of its control block, in one word. 0 names none.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Name(u64);
+
+/// Bits of a generation.
+const GENERATION_BITS: u32 = 24;
+/// Control blocks are so aligned, and lie in the lower 2^48 bytes.
+const BLOCK_SHIFT: u32 = size_of::<Coroutine>().trailing_zeros();
+
+impl Name {
+    pub const NONE: Name = Name(0);
+
+    /// The name of a coroutine with that id, in the block at that address, which will run `entry`. Foreign code needs a stack of its own: then the
+    /// name is one for reports only.
+    pub fn new(coroutine: *const Coroutine, id: u64, entry: &EntryDesc) -> Name {
+        let block = if entry.stack == STACK_SEGMENTED {
+            coroutine.expose_provenance() as u64
+        } else {
+            0
+        };
+        Name((block >> BLOCK_SHIFT) << GENERATION_BITS | u64::from(generation(id)))
+    }
+
+    /// The name of a coroutine for reports only.
+    pub fn of_id(id: u64) -> Name {
+        Name(u64::from(generation(id)))
+    }
+
+    fn coroutine(self) -> *mut Coroutine {
+        std::ptr::with_exposed_provenance_mut(((self.0 >> GENERATION_BITS) << BLOCK_SHIFT) as usize)
+    }
+
+    /// As the word that [`from_word`](Self::from_word) takes.
+    pub fn word(self) -> u64 {
+        self.0
+    }
+
+    pub fn from_word(word: u64) -> Name {
+        Name(word)
+    }
+
+    /// The lower 24 bits of the coroutine's id, for reports; `None` of no coroutine.
+    pub fn id(self) -> Option<u64> {
+        (self != Name::NONE).then(|| u64::from(self.generation()))
+    }
+
+    fn generation(self) -> u32 {
+        self.0 as u32 & ((1 << GENERATION_BITS) - 1)
+    }
+}
+
+/// What a claim word keeps of an id.
+pub fn generation(id: u64) -> u32 {
+    id as u32 & ((1 << GENERATION_BITS) - 1)
+}
+
+/// For the worker that took a coroutine that has not run from a queue: whether it may run it. If not, it is a tombstone, which is freed here or at the end
+/// of the call.
+///
+/// # Safety
+/// The caller has taken the coroutine from a queue, on a worker's thread.
+#[inline]
+pub unsafe fn claim_to_start(coroutine: *mut Coroutine) -> bool {
+    // SAFETY: promised by the caller; a queued block is not freed.
+    unsafe {
+        let claim = &(*coroutine).claim;
+        if claim.take(claim.generation(), Claim::STARTED) {
+            return true;
+        }
+        if claim.add(Claim::FOUND) & Claim::ENDED != 0 {
+            scheduler::worker_cache().put_control(coroutine);
+        }
+        false
+    }
+}
+
+/// Starts the coroutine whose result a pending future is in place, if it has not run and there is room. Return the outcome at once.
+///
+/// # Safety
+/// The caller is a runtime function called by a stub for outcomes; it owns a reference to the future, and `waiting` is what it waits for.
+#[inline]
+pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option<Outcome> {
+    let coroutine = name.coroutine();
+    if coroutine.is_null() {
+        return None;
+    }
+    // SAFETY: control blocks are never unmapped, and the claim word is atomic: with the right generation the coroutine is ours.
+    unsafe {
+        if !(*coroutine).claim.may_take(name.generation()) {
+            return None;
+        }
+        let awaiter = scheduler::current()?;
+        if !has_room(awaiter) || !(*coroutine).claim.take(name.generation(), Claim::IN_PLACE) {
+            return None;
+        }
+        Some(enter(awaiter, coroutine, future, waiting))
+    }
+}
+
+/// # Safety
+/// `awaiter` runs; `coroutine` was claimed.
+unsafe fn enter(
+    awaiter: *mut Coroutine,
+    coroutine: *mut Coroutine,
+    future: *mut Future,
+    waiting: Waiting,
+) -> Outcome {
+    let record: *mut InPlace = memory::take(size_of::<InPlace>()).cast();
+    assert!(!record.is_null(), "out of memory");
+    // SAFETY: both blocks are ours; the record is fresh.
+    unsafe {
+        swap_identities(awaiter, coroutine);
+        (*coroutine).wait = WaitInfo::new(Operation::Await, future, waiting.position);
+        (*coroutine).set_state(State::Suspended);
+        record.write(InPlace {
+            frame: 0,
+            code: (*coroutine).code,
+            args: (*coroutine).args,
+            result: (*coroutine).result,
+            coroutine,
+            previous: (*awaiter).in_place,
+            exception: (*awaiter).exception,
+            future,
+            waiting,
+            failure: None,
+        });
+        (*awaiter).in_place = record;
+        (*awaiter).exception = std::ptr::null_mut();
+    }
+    Outcome {
+        value: record.expose_provenance() as u64,
+        status: outcome::CALL,
+    }
+}
+
+/// Whether a call can use as much stack as it is likely to need.
+///
+/// # Safety
+/// `awaiter` is the running coroutine, in a stub.
+unsafe fn has_room(awaiter: *const Coroutine) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let awaiter = &*awaiter;
+        let on_big = awaiter.limit == awaiter.big_limit;
+        awaiter.first_top != 0
+            && (!on_big || arch::stub_frame() - awaiter.big_limit > stack::max_stack() / 2)
+    }
+}
+
+/// # Safety
+/// Both blocks are the caller's.
+unsafe fn swap_identities(a: *mut Coroutine, b: *mut Coroutine) {
+    // SAFETY: promised by the caller; the blocks are distinct.
+    unsafe {
+        let (a, b) = (&mut *a, &mut *b);
+        swap(&mut a.id, &mut b.id);
+        swap(&mut a.entry, &mut b.entry);
+        swap(&mut a.spawned_at, &mut b.spawned_at);
+        swap(&mut a.held, &mut b.held);
+        swap(&mut a.release_held, &mut b.release_held);
+    }
+}
+
+/// Whether a frame whose callee's canonical frame address is given is the one that called the entry of the innermost call in progress; the call has then failed
+/// with `failure`.
+///
+/// # Safety
+/// `coroutine` is the running one and is being unwound.
+pub unsafe fn is_boundary(coroutine: *const Coroutine, frame_address: usize) -> bool {
+    // SAFETY: promised by the caller; the record lives until the call ends.
+    unsafe { (*coroutine).in_place.as_ref() }
+        .is_some_and(|record| frame_address == record.frame - arch::IN_PLACE_FRAME)
+}
+
+/// The call in progress has failed; the coroutine is unwound up to its boundary.
+///
+/// # Safety
+/// [`is_boundary`] said so.
+pub unsafe fn fail(coroutine: *mut Coroutine, failure: Failure) -> ! {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let record = (*coroutine).in_place;
+        if (*record).exception.is_null() {
+            stack::close_reserve(coroutine);
+        }
+        (*record).failure = Some(failure);
+        arch::leave_in_place(record)
+    }
+}
+
+/// The call has ended, by return or by failure: ends the coroutine, and tells the awaiter what it waited for. Called by `arch`, on the worker's stack.
+///
+/// # Safety
+/// `record` is the innermost call of the running coroutine.
+pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let awaiter = scheduler::current().expect("a call in place is made by a coroutine");
+        let InPlace {
+            coroutine,
+            previous,
+            exception,
+            future,
+            waiting,
+            failure,
+            ..
+        } = record.read();
+        memory::give(record.cast(), size_of::<InPlace>());
+        (*awaiter).in_place = previous;
+        (*awaiter).exception = exception;
+        swap_identities(awaiter, coroutine);
+        let ended = failure.map_or(Ended::Completed, Ended::Failed);
+        let completion = scheduler::end_coroutine(coroutine, &ended);
+        if (*coroutine).claim.add(Claim::ENDED) & Claim::FOUND != 0 {
+            scheduler::worker_cache().put_control(coroutine);
+        }
+        (completion.finish)(completion.data, ended);
+        debug_assert_ne!(future::state(future), future::PENDING);
+        future::settled(future, waiting)
+    }
+}
+
+impl Claim {
+    /// Whether [`take`](Self::take) is worth a try.
+    fn may_take(&self, generation: u32) -> bool {
+        self.word.load(Relaxed) == generation << Claim::BITS | Claim::WAITING
+    }
+
+    /// Claims a coroutine of that generation that has not run.
+    fn take(&self, generation: u32, by: u32) -> bool {
+        let waiting = generation << Claim::BITS | Claim::WAITING;
+        let taken = generation << Claim::BITS | by;
+        self.word
+            .compare_exchange(waiting, taken, AcqRel, Relaxed)
+            .is_ok()
+    }
+
+    /// Adds a mark; the marks there were.
+    fn add(&self, mark: u32) -> u32 {
+        self.word.fetch_or(mark, AcqRel)
+    }
+
+    fn generation(&self) -> u32 {
+        self.word.load(Relaxed) >> Claim::BITS
+    }
+
+    /// Whether the coroutine is run in place, or was.
+    pub fn is_in_place(&self) -> bool {
+        self.word.load(Relaxed) & Claim::IN_PLACE != 0
+    }
+}
