@@ -73,10 +73,25 @@ union Slot {
 }
 
 /// A pending future with `owners` owners, all handles to be released one by one. `result` is null for void.
+#[inline]
 pub unsafe fn new(result: *const TypeDesc, owners: i32, position: u32) -> *mut Future {
     // SAFETY: descriptors are constants of the program.
-    let size = unsafe { result.as_ref() }.map_or(0, |desc| desc.size as usize);
-    let bytes = size_of::<Future>().max(std::mem::offset_of!(Future, slot) + size);
+    match unsafe { result.as_ref() } {
+        Some(desc) if desc.size as usize > SLOT_BYTES => create(
+            std::mem::offset_of!(Future, slot) + desc.size as usize,
+            result,
+            owners,
+            position,
+        ),
+        _ => create(size_of::<Future>(), result, owners, position),
+    }
+}
+
+/// Bytes of a value that fit into the header.
+const SLOT_BYTES: usize = size_of::<Future>() - std::mem::offset_of!(Future, slot);
+
+#[inline(always)]
+fn create(bytes: usize, result: *const TypeDesc, owners: i32, position: u32) -> *mut Future {
     handle::create_sized(bytes, owners, |base| Future {
         base,
         state: AtomicU32::new(PENDING),

@@ -19,6 +19,7 @@ pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
 }
 
 /// A new block of `bytes`, at least those of a `T`, with some owners.
+#[inline]
 pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
     debug_assert!(bytes >= size_of::<T>() && align_of::<T>() <= 16);
     let block: *mut T = value::alloc(bytes).cast();
