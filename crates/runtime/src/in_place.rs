@@ -6,7 +6,7 @@
 //! * A coroutine that was started but has not run is *claimed* exactly once, by its claim word: by the worker that takes it from a queue
 //!   ([`claim_to_start`]) or by an awaiter ([`begin`]). A future names its coroutine by address and generation ([`Name`]); control blocks are never
 //!   unmapped, and the claim word holds the generation too, so a stale name claims nothing.
-//! * A claimed coroutine stays in its queue as a tombstone. Its control block is freed by whoever comes last: the worker that finds the tombstone
+//! * A claimed coroutine stays in its queue as a tombstone, unless it was the one spawned last, which is easily taken out. Its control block is freed by whoever comes last: the worker that finds the tombstone
 //!   ([`claim_to_start`] says no) or the end of the call ([`end`]).
 //! * While the call lasts, the two control blocks have swapped identities: the awaiter's block, which runs, has the id, name and locks of the
 //!   coroutine it runs; the coroutine's own block, which does not, those of the awaiter, and says that it awaits. So reports, traces and locks
@@ -144,6 +144,9 @@ pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option
         let awaiter = scheduler::current()?;
         if !has_room(awaiter) || !(*coroutine).claim.take(name.generation(), Claim::IN_PLACE) {
             return None;
+        }
+        if scheduler::take_out(coroutine) {
+            (*coroutine).claim.add(Claim::FOUND);
         }
         Some(enter(awaiter, coroutine, future, waiting))
     }

@@ -6,6 +6,7 @@
 //! # Where a coroutine waits for its turn
 //! * `run_next` of a worker: the first one woken by what runs there; it runs next, on warm caches. After [`worker::MAX_STREAK`] turns in a row
 //!   the queue has its turn. The monitor takes it away from a worker that is stuck.
+//! * `newest` of a worker: the coroutine spawned last, which its parent is likely to await at once; the next spawn moves it to the queue.
 //! * The worker's queue: everything else that starts or wakes there, and what yields. First in, first out; others steal half.
 //! * The injector: what comes from other threads, and what overflows a queue.
 //!
@@ -179,7 +180,7 @@ pub unsafe fn start(
         move_args(coroutine, args);
     }
     match current_worker() {
-        Some(worker) => worker.push(coroutine),
+        Some(worker) => worker.push_spawned(coroutine),
         None => inject(coroutine),
     }
 }
@@ -196,6 +197,11 @@ pub unsafe fn discard(coroutine: *mut Coroutine) {
             None => OUTSIDERS.lock().put_control(coroutine),
         }
     }
+}
+
+/// Takes a coroutine that is going to run in place out of its queue, if that is easy; otherwise it stays there as a tombstone.
+pub(crate) fn take_out(coroutine: *mut Coroutine) -> bool {
+    current_worker().is_some_and(|worker| worker.forget_newest(coroutine))
 }
 
 /// Whether coroutines can be started.
@@ -455,7 +461,7 @@ impl Scheduler {
 
     /// Whether a coroutine is queued anywhere.
     fn has_work(&self) -> bool {
-        self.injector.len() > 0 || self.workers.iter().any(|worker| !worker.queue.is_empty())
+        self.injector.len() > 0 || self.workers.iter().any(Worker::has_spare_work)
     }
 
     /// The exact test; the caller is in the list of sleepers.

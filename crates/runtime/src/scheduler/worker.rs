@@ -41,6 +41,9 @@ pub struct Worker {
     pub queue: Queue<Coroutine>,
     /// Filled by the owner; emptied by the owner or the monitor.
     run_next: AtomicPtr<Coroutine>,
+    /// The coroutine spawned last, not in the queue yet: its parent is likely to await it at once, in place. Filled and displaced by the
+    /// owner; others take it when they find nothing else.
+    newest: AtomicPtr<Coroutine>,
     /// Counts entries into and exits from coroutines: odd while one runs. Written by the owner only.
     turns: AtomicU64,
     parker: Parker,
@@ -74,6 +77,7 @@ impl Worker {
             is_alone: workers == 1,
             queue: Queue::new(),
             run_next: AtomicPtr::new(ptr::null_mut()),
+            newest: AtomicPtr::new(ptr::null_mut()),
             turns: AtomicU64::new(0),
             parker: Parker::new(),
             started: AtomicBool::new(false),
@@ -134,6 +138,46 @@ impl Worker {
         }
     }
 
+    /// A coroutine spawned by what runs here; the one before it goes to the queue. Owner only.
+    #[inline]
+    pub fn push_spawned(&self, coroutine: *mut Coroutine) {
+        let before = if self.is_alone {
+            let before = self.newest.load(Ordering::Relaxed);
+            self.newest.store(coroutine, Ordering::Relaxed);
+            before
+        } else {
+            self.newest.swap(coroutine, Ordering::AcqRel)
+        };
+        if !before.is_null() {
+            self.push(before);
+        }
+    }
+
+    /// Takes the coroutine spawned last, if there is one that nobody else takes. By anybody.
+    #[inline]
+    pub fn take_newest(&self) -> Option<*mut Coroutine> {
+        if self.newest.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        let taken = self.newest.swap(ptr::null_mut(), Ordering::AcqRel);
+        (!taken.is_null()).then_some(taken)
+    }
+
+    /// Forgets a coroutine that is run in place, if it was the one spawned last. Owner only.
+    #[inline]
+    pub fn forget_newest(&self, coroutine: *mut Coroutine) -> bool {
+        self.newest.load(Ordering::Relaxed) == coroutine
+            && self
+                .newest
+                .compare_exchange(
+                    coroutine,
+                    ptr::null_mut(),
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+    }
+
     /// To the back of the queue. Owner only.
     #[inline]
     pub fn push(&self, coroutine: *mut Coroutine) {
@@ -192,6 +236,12 @@ impl Worker {
 
     pub fn has_nothing_next(&self) -> bool {
         self.run_next.load(Ordering::SeqCst).is_null()
+            && self.newest.load(Ordering::SeqCst).is_null()
+    }
+
+    /// Whether others could take something from this worker.
+    pub fn has_spare_work(&self) -> bool {
+        !self.queue.is_empty() || !self.newest.load(Ordering::SeqCst).is_null()
     }
 
     fn start(&self) {
@@ -251,6 +301,9 @@ impl Worker {
             || self.scheduler().timers_due.load(Ordering::Relaxed)
         {
             self.expire_timers();
+            if let Some(coroutine) = self.take_newest() {
+                self.push(coroutine);
+            }
             if let Some(coroutine) = self.take_injected(1) {
                 return Some(coroutine);
             }
@@ -264,6 +317,7 @@ impl Worker {
         self.set_streak(0);
         self.pop()
             .or_else(|| self.take_next())
+            .or_else(|| self.take_newest())
             .or_else(|| self.next_from_elsewhere())
     }
 
@@ -341,7 +395,9 @@ impl Worker {
         }
         let found = (0..SEARCH_ROUNDS).find_map(|round| {
             (0..round * 16).for_each(|_| std::hint::spin_loop());
-            self.steal().or_else(|| self.take_injected(INJECTOR_BATCH))
+            self.steal()
+                .or_else(|| self.take_injected(INJECTOR_BATCH))
+                .or_else(|| (round == SEARCH_ROUNDS - 1).then(|| self.steal_newest())?)
         });
         scheduler.idle.stop_searching();
         if found.is_some() && scheduler.has_work() && scheduler.idle.should_wake() {
@@ -351,12 +407,25 @@ impl Worker {
     }
 
     fn steal(&self) -> Option<*mut Coroutine> {
+        self.from_a_victim(|victim| victim.queue.steal_into(&self.queue))
+    }
+
+    /// What another worker spawned last, which it is likely to run itself soon: the last thing to take.
+    fn steal_newest(&self) -> Option<*mut Coroutine> {
+        self.from_a_victim(Worker::take_newest)
+    }
+
+    /// The first thing that `take` finds at another worker, from a random one on.
+    fn from_a_victim(
+        &self,
+        take: impl Fn(&Worker) -> Option<*mut Coroutine>,
+    ) -> Option<*mut Coroutine> {
         let workers = &self.scheduler().workers;
         let start = self.random() as usize % workers.len();
         let victims = (0..workers.len()).map(|offset| &workers[(start + offset) % workers.len()]);
         let stolen = victims
             .filter(|victim| victim.index != self.index)
-            .find_map(|victim| victim.queue.steal_into(&self.queue));
+            .find_map(take);
         if stolen.is_some() {
             // SAFETY: on this worker's thread.
             unsafe { self.own().steals += 1 };
