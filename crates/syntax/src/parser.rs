@@ -89,6 +89,8 @@ struct Parser<'a> {
     diagnostics: Vec<Diagnostic>,
     /// The token of the last error: another error there is a consequence.
     last_error: Option<usize>,
+    /// Whether arms or cases were met outside of their `match` or `select`; up to the `}` that is left over then.
+    in_strays: bool,
     /// How many things are open around this place.
     depth: u32,
     /// At least the height of every expression read so far inside the innermost open thing.
@@ -108,6 +110,7 @@ impl<'a> Parser<'a> {
             pos: 0,
             diagnostics: Vec::new(),
             last_error: None,
+            in_strays: false,
             depth: 0,
             height: 0,
             in_head: false,

@@ -104,6 +104,27 @@ impl Parser<'_> {
         }
     }
 
+    /// Arms outside of `match` follow from one mistake: of a row of them only the first is told.
+    pub(super) fn forgive_stray_arm(&mut self, start: usize, reported: usize) {
+        let is_broken = self.diagnostics.len() > reported;
+        if is_broken && self.is_arm(start) && std::mem::replace(&mut self.in_strays, true) {
+            self.diagnostics.truncate(reported);
+        }
+    }
+
+    /// Whether `=>` stands between this token and its line end, outside of brackets.
+    fn is_arm(&self, mut at: usize) -> bool {
+        loop {
+            match self.tokens[at].kind {
+                TokenKind::Punct(Punct::FatArrow) => return true,
+                TokenKind::Newline
+                | TokenKind::Eof
+                | TokenKind::Punct(Punct::Semi | Punct::RBrace) => return false,
+                _ => at = (self.partners[at].max(at) + 1).min(self.tokens.len() - 1),
+            }
+        }
+    }
+
     /// Something follows a complete statement on its line.
     fn report_stmt_rest(&mut self) {
         let message = format!("expected the end of the statement, found {}", self.kind());
@@ -191,9 +212,15 @@ impl Parser<'_> {
             .map(|(opening, _)| opening)
     }
 
-    /// Whether the line ends here, and the next is indented more.
+    /// Whether a line ends here, and the next is indented more.
     pub(super) fn at_indented_line(&self) -> bool {
-        self.at(TokenKind::Newline) && self.indentation(self.pos) < self.indentation(self.pos + 1)
+        // Behind what cannot end a statement there is no token for the line's end.
+        let next = match self.kind() {
+            TokenKind::Newline => self.pos + 1,
+            _ if self.token().on_new_line && self.pos > 0 => self.pos,
+            _ => return false,
+        };
+        self.indentation(next - 1) < self.indentation(next)
     }
 
     /// The width of the blanks before the first token on the line of this one.

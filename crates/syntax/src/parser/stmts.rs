@@ -14,8 +14,11 @@ impl Parser<'_> {
     pub(super) fn parse_file(&mut self) -> Vec<Stmt> {
         let mut stmts = self.parse_stmts_to_brace();
         while self.at(Punct::RBrace) {
-            let message = "unexpected `}`: there is nothing to close";
-            self.report(Diagnostic::error(code::UNOPENED, message, self.span()));
+            // Where arms or cases went astray, this is the end of what they were in.
+            if !std::mem::take(&mut self.in_strays) {
+                let message = "unexpected `}`: there is nothing to close";
+                self.report(Diagnostic::error(code::UNOPENED, message, self.span()));
+            }
             self.bump();
             stmts.extend(self.parse_stmts_to_brace());
         }
@@ -26,9 +29,11 @@ impl Parser<'_> {
     fn parse_stmts_to_brace(&mut self) -> Vec<Stmt> {
         let mut stmts = self.parse_stmts();
         while self.at(Keyword::Case) || self.at(Keyword::Default) {
-            let message = format!("unexpected {} outside of `select`", self.kind());
-            let diagnostic = Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span());
-            self.report(diagnostic);
+            if !std::mem::replace(&mut self.in_strays, true) {
+                let message = format!("unexpected {} outside of `select`", self.kind());
+                let diagnostic = Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span());
+                self.report(diagnostic);
+            }
             self.skip_stmt();
             stmts.extend(self.parse_stmts());
         }
@@ -43,14 +48,15 @@ impl Parser<'_> {
             if self.at_stmts_end() {
                 return stmts;
             }
-            let start = self.span();
+            let (start, reported) = (self.pos, self.diagnostics.len());
             stmts.push(self.parse_stmt().unwrap_or_else(|Recover| {
                 self.skip_stmt();
-                let span = self.span_from(start);
+                let span = self.span_from(self.tokens[start].span);
                 let kind = StmtKind::Error;
                 Stmt { kind, span }
             }));
             self.expect_stmt_end();
+            self.forgive_stray_arm(start, reported);
         }
     }
 
@@ -113,7 +119,9 @@ impl Parser<'_> {
     }
 
     fn parse_block_rest(&mut self, opening: usize) -> Block {
+        let around = std::mem::take(&mut self.in_strays);
         let stmts = self.parse_stmts_to_brace();
+        self.in_strays |= around;
         if self.maybe(Punct::RBrace).is_none() {
             self.report_unclosed(opening);
         }
