@@ -118,6 +118,8 @@ struct Checker<'a> {
     properties: Properties,
     /// Unknown names that were reported, with the function body where: once is enough.
     reported_names: HashSet<(u32, Arc<str>)>,
+    /// Of those that may be variables: where they were used, and the index of the report.
+    early_names: HashMap<(u32, Arc<str>), (ScopeId, usize)>,
     diagnostics: Vec<Diagnostic>,
     error_count: usize,
     /// The parser left an error node.
@@ -148,6 +150,7 @@ impl<'a> Checker<'a> {
             globals: Globals::default(),
             properties: Properties::default(),
             reported_names: HashSet::new(),
+            early_names: HashMap::new(),
             diagnostics: Vec::new(),
             error_count: 0,
             has_error_node: false,

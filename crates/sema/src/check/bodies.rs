@@ -69,6 +69,7 @@ impl<'a> Checker<'a> {
         let local = self.new_local(name.as_str(), ty, name.span, role);
         if !name.is_underscore() {
             self.declare_local(&name.name, local);
+            self.note_late_declaration(name);
         }
         local
     }

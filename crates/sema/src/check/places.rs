@@ -440,18 +440,23 @@ fn is_same_root(left: &Root, right: &Root) -> bool {
     }
 }
 
-/// Whether one place may be, or be inside of, the other.
+/// Whether one place may be, or be inside of, the other; or may move when the other is made, as the entries of one map do.
 fn paths_overlap(left: &[Step], right: &[Step]) -> bool {
-    left.iter()
-        .zip(right)
-        .all(|(left, right)| match (left, right) {
-            (Step::Field(left), Step::Field(right)) => left == right,
+    for (left, right) in left.iter().zip(right) {
+        let differ = match (left, right) {
+            (Step::Field(left), Step::Field(right)) => left != right,
             (Step::Index(left), Step::Index(right)) => {
                 let both = constant(left).zip(constant(right));
-                both.is_none_or(|(left, right)| left == right)
+                both.is_some_and(|(left, right)| left != right)
             }
-            _ => true,
-        })
+            (Step::Key(_), Step::Key(_)) => return true,
+            _ => false,
+        };
+        if differ {
+            return false;
+        }
+    }
+    true
 }
 
 /// A place without a way into it.

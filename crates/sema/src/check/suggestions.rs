@@ -94,7 +94,27 @@ impl Checker<'_> {
         } else {
             None
         };
+        let key = (self.body.serial, name.name.clone());
+        self.early_names
+            .insert(key, (self.scope, self.diagnostics.len()));
         self.report(diagnostic);
+    }
+
+    /// A variable is declared: if its name was used before, where it would be visible, that is what was meant.
+    pub(super) fn note_late_declaration(&mut self, name: &Ident) {
+        let key = (self.body.serial, name.name.clone());
+        let Some(&(scope, report)) = self.early_names.get(&key) else {
+            return;
+        };
+        if self.is_inside(scope, self.scope) {
+            self.early_names.remove(&key);
+            let early = &mut self.diagnostics[report];
+            early.message = format!("`{}` is used before it is declared", name.name);
+            early.help = None;
+            *early = early
+                .clone()
+                .with_label(name.span, "it is declared only here");
+        }
     }
 
     /// A variable of the function around a nested one.
