@@ -15,7 +15,7 @@ use crate::panic::Exception;
 use crate::position::str_from_raw;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 /// Where a coroutine is in its life.
 #[repr(u8)]
@@ -125,7 +125,7 @@ pub struct Coroutine {
     pub args: *mut u8,
     pub result: *mut u8,
     // ---- below: not known to `arch`
-    /// Link of the injector and of free lists.
+    /// Link of the injector (with `parked_with` as the way back) and of free lists.
     pub next: *mut Coroutine,
     pub entry: *mut EntryDesc,
     pub unlock: Option<UnlockHook>,
@@ -146,7 +146,9 @@ pub struct Coroutine {
     pub class: u8,
     /// Whether `args` is heap memory.
     pub args_on_heap: bool,
-    /// For `waiter` and `select`: what it is parked with, valid while `wait` says that it waits.
+    /// In the injector, whose lock guards this and the links `next` and `parked_with` meanwhile; read without it only as a hint.
+    pub in_injector: AtomicBool,
+    /// For `waiter` and `select`: what it is parked with, valid while `wait` says that it waits. For the injector: the one before.
     pub parked_with: *mut c_void,
     /// The innermost call in progress that runs another coroutine on this one's stack.
     pub in_place: *mut InPlace,

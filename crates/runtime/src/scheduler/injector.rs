@@ -1,4 +1,5 @@
-//! The queue all workers share: wake-ups from other threads, and what overflows a worker's own queue. First in, first out.
+//! The queue all workers share: wake-ups from other threads, and what overflows a worker's own queue. First in, first out; a doubly linked list, so
+//! that what is run in place leaves it at once.
 
 use crate::coroutine::Coroutine;
 use crate::lock::SpinMutex;
@@ -39,14 +40,7 @@ impl Injector {
         let mut list = self.list.lock();
         for &coroutine in coroutines {
             // SAFETY: queued coroutines belong to the queue, whose lock is held.
-            unsafe {
-                (*coroutine).next = ptr::null_mut();
-                match list.last.is_null() {
-                    true => list.first = coroutine,
-                    false => (*list.last).next = coroutine,
-                }
-            }
-            list.last = coroutine;
+            unsafe { list.append(coroutine) };
         }
         self.len.fetch_add(coroutines.len(), Ordering::SeqCst);
     }
@@ -61,13 +55,67 @@ impl Injector {
         while count < out.len() && !list.first.is_null() {
             out[count] = list.first;
             // SAFETY: as in `push_all`.
-            list.first = unsafe { (*list.first).next };
+            unsafe { list.unlink(out[count]) };
             count += 1;
-        }
-        if list.first.is_null() {
-            list.last = ptr::null_mut();
         }
         self.len.fetch_sub(count, Ordering::SeqCst);
         count
+    }
+
+    /// Takes a coroutine out; false if it is not here.
+    pub fn remove(&self, coroutine: *mut Coroutine) -> bool {
+        // SAFETY: control blocks are never unmapped; what is read without the lock is only a hint.
+        if !unsafe { (*coroutine).in_injector.load(Ordering::Relaxed) } {
+            return false;
+        }
+        let mut list = self.list.lock();
+        // SAFETY: as in `push_all`.
+        unsafe {
+            let is_here = (*coroutine).in_injector.load(Ordering::Relaxed);
+            if is_here {
+                list.unlink(coroutine);
+                self.len.fetch_sub(1, Ordering::SeqCst);
+            }
+            is_here
+        }
+    }
+}
+
+impl List {
+    /// # Safety
+    /// Under the lock; the coroutine is in no queue.
+    unsafe fn append(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            (*coroutine).next = ptr::null_mut();
+            (*coroutine).parked_with = self.last.cast();
+            (*coroutine).in_injector.store(true, Ordering::Relaxed);
+            match self.last.as_mut() {
+                None => self.first = coroutine,
+                Some(last) => last.next = coroutine,
+            }
+        }
+        self.last = coroutine;
+    }
+
+    /// # Safety
+    /// Under the lock; the coroutine is in the list.
+    unsafe fn unlink(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let (before, after) = (
+                (*coroutine).parked_with.cast::<Coroutine>(),
+                (*coroutine).next,
+            );
+            match before.as_mut() {
+                None => self.first = after,
+                Some(before) => before.next = after,
+            }
+            match after.as_mut() {
+                None => self.last = before,
+                Some(after) => after.parked_with = before.cast(),
+            }
+            (*coroutine).in_injector.store(false, Ordering::Relaxed);
+        }
     }
 }

@@ -201,7 +201,7 @@ pub unsafe fn discard(coroutine: *mut Coroutine) {
 
 /// Takes a coroutine that is going to run in place out of its queue, if that is easy; otherwise it stays there as a tombstone.
 pub(crate) fn take_out(coroutine: *mut Coroutine) -> bool {
-    current_worker().is_some_and(|worker| worker.forget_newest(coroutine))
+    current_worker().is_some_and(|worker| worker.take_out(coroutine))
 }
 
 /// Whether coroutines can be started.

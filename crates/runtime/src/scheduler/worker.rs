@@ -163,9 +163,14 @@ impl Worker {
         (!taken.is_null()).then_some(taken)
     }
 
-    /// Forgets a coroutine that is run in place, if it was the one spawned last. Owner only.
+    /// Takes out a coroutine that is run in place, unless it is in some worker's queue. Owner only.
     #[inline]
-    pub fn forget_newest(&self, coroutine: *mut Coroutine) -> bool {
+    pub fn take_out(&self, coroutine: *mut Coroutine) -> bool {
+        self.forget_newest(coroutine) || self.scheduler().injector.remove(coroutine)
+    }
+
+    #[inline]
+    fn forget_newest(&self, coroutine: *mut Coroutine) -> bool {
         self.newest.load(Ordering::Relaxed) == coroutine
             && self
                 .newest
