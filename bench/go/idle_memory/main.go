@@ -1,7 +1,24 @@
 package main
-import ("fmt"; "time")
 
-func best(reps int, f func()) float64 { b := -1.0; for r := 0; r < reps; r++ { s := time.Now(); f(); t := float64(time.Since(s).Nanoseconds()); if b < 0 || t < b { b = t } }; return b }
-func check(ok bool) { if !ok { panic("wrong result") } }
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+)
 
-func main() { gate := make(chan struct{}); done := make(chan struct{}, 1000); for i := 0; i < 1000000; i++ { go func() { <-gate; done <- struct{}{} }() }; time.Sleep(300 * time.Millisecond); close(gate); for i := 0; i < 1000000; i++ { <-done }; fmt.Println("ok") }
+func main() {
+	const n = 1000000
+	gate := make(chan struct{})
+	var ready atomic.Int64
+	for i := 0; i < n; i++ {
+		go func() {
+			ready.Add(1)
+			<-gate
+		}()
+	}
+	for ready.Load() < n {
+		time.Sleep(10 * time.Millisecond)
+	}
+	close(gate)
+	fmt.Println("ok")
+}
