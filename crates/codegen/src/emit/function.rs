@@ -8,7 +8,7 @@ use echo_syntax::span::Span;
 
 use super::types::Helper;
 use super::{Emitter, text};
-use crate::ir::{Const, Function, FunctionKind, Instr, Op, Operand, Terminator, Var};
+use crate::ir::{self, Const, Function, FunctionKind, Instr, Op, Operand, Terminator, Var};
 use crate::layout;
 
 /// A function being printed.
@@ -29,8 +29,8 @@ pub struct Body<'e, 'a> {
     dbg: String,
     /// What to drop if the instruction being printed unwinds.
     pub unwind: Vec<Var>,
-    /// Landing pads: what they drop; the label is the position.
-    pads: Vec<Vec<Var>>,
+    /// Landing pads: what each drops, and the number in its label.
+    pads: HashMap<Vec<Var>, usize>,
     commented_line: u32,
 }
 
@@ -51,7 +51,7 @@ pub fn emit<'a>(emitter: &mut Emitter<'a>, function: &'a Function, index: u32) -
         span: function.span,
         dbg: String::new(),
         unwind: Vec::new(),
-        pads: Vec::new(),
+        pads: HashMap::new(),
         commented_line: 0,
     };
     body.at(function.span);
@@ -201,7 +201,7 @@ impl<'a> Body<'_, 'a> {
         }
         self.commented_line = line;
         let file = self.emitter.sources.file(self.span.file);
-        let source = file.text().lines().nth(line as usize - 1).unwrap_or("");
+        let source = ir::source_line(file, self.span);
         writeln!(
             self.out,
             "  ; {}:{line}: {}",
@@ -307,15 +307,14 @@ impl<'a> Body<'_, 'a> {
         if self.unwind.is_empty() && !self.function.defers {
             return None;
         }
-        let unwind = &self.unwind;
-        let number = self
-            .pads
-            .iter()
-            .position(|pad| pad == unwind)
-            .unwrap_or_else(|| {
-                self.pads.push(unwind.clone());
-                self.pads.len() - 1
-            });
+        let next = self.pads.len();
+        let number = match self.pads.get(&self.unwind) {
+            Some(&number) => number,
+            None => {
+                self.pads.insert(self.unwind.clone(), next);
+                next
+            }
+        };
         Some(format!("pad.{number}"))
     }
 
@@ -328,8 +327,10 @@ impl<'a> Body<'_, 'a> {
         self.allocas
             .push_str("  %exception = alloca { ptr, i32 }\n");
         let mut chains = Chains::default();
-        for (number, vars) in std::mem::take(&mut self.pads).iter().enumerate() {
-            let drops = chains.label(vars);
+        let mut pads: Vec<(Vec<Var>, usize)> = self.pads.drain().collect();
+        pads.sort_unstable_by_key(|&(_, number)| number);
+        for (vars, number) in pads {
+            let drops = chains.label(&vars);
             self.start(&format!("pad.{number}"));
             self.catch(&format!("%e{number}"));
             if self.function.defers {
@@ -475,33 +476,39 @@ const END_OF_DROPS: &str = "unwind";
 /// The drops of landing pads, as a tree: a list's first variable, then the rest of the list.
 #[derive(Default)]
 struct Chains {
-    /// Each list's number.
-    numbers: HashMap<Vec<Var>, usize>,
-    /// By number: what is dropped, and the label behind.
-    links: Vec<(Var, String)>,
+    /// By what is dropped and the number of the rest, if there is one.
+    numbers: HashMap<Link, usize>,
+    /// By number.
+    links: Vec<Link>,
 }
+
+type Link = (Var, Option<usize>);
 
 impl Chains {
     /// Where that list is dropped.
     fn label(&mut self, vars: &[Var]) -> String {
-        let Some((&first, rest)) = vars.split_first() else {
-            return END_OF_DROPS.to_string();
-        };
-        if let Some(number) = self.numbers.get(vars) {
-            return format!("drop.{number}");
+        let mut rest = None;
+        for &var in vars.iter().rev() {
+            let link = (var, rest);
+            let next = self.links.len();
+            let number = *self.numbers.entry(link).or_insert(next);
+            if number == next {
+                self.links.push(link);
+            }
+            rest = Some(number);
         }
-        let next = self.label(rest);
-        let number = self.links.len();
-        self.numbers.insert(vars.to_vec(), number);
-        self.links.push((first, next));
-        format!("drop.{number}")
+        drop_label(rest)
     }
 
     /// Label, variable and next label of each drop.
     fn drops(self) -> impl Iterator<Item = (String, Var, String)> {
         let links = self.links.into_iter().enumerate();
-        links.map(|(number, (var, next))| (format!("drop.{number}"), var, next))
+        links.map(|(number, (var, next))| (drop_label(Some(number)), var, drop_label(next)))
     }
+}
+
+fn drop_label(number: Option<usize>) -> String {
+    number.map_or(END_OF_DROPS.to_string(), |number| format!("drop.{number}"))
 }
 
 /// The name of the variable's slot.

@@ -16,7 +16,7 @@ use std::fmt::{Display, Write};
 use echo_sema::display::type_name;
 use echo_sema::typed::{BinaryOp, CompareOp, Conversion, GlobalId, Program};
 use echo_sema::types::Ty;
-use echo_syntax::span::{SourceMap, Span};
+use echo_syntax::span::{SourceFile, SourceMap, Span};
 
 use super::{
     Arg, BlockId, Const, FnId, Function, FunctionKind, Header, Instr, Intrinsic, Module, Op,
@@ -36,6 +36,20 @@ pub fn dump(program: &Program, module: &Module, sources: &SourceMap) -> String {
         text.push_str(&dump_function(program, module, sources, function));
     }
     text
+}
+
+/// The line of the source that the span starts in, without what ends it.
+pub fn source_line(file: &SourceFile, span: Span) -> &str {
+    let text = file.text();
+    let at = text.len().min(span.start as usize);
+    let (before, behind) = text.as_bytes().split_at(at);
+    let is_end = |&byte: &u8| byte == b'\n';
+    let start = before.iter().rposition(is_end).map_or(0, |end| end + 1);
+    let end = behind
+        .iter()
+        .position(is_end)
+        .map_or(text.len(), |end| at + end);
+    &text[start..end]
 }
 
 /// The text of one function.
@@ -135,12 +149,8 @@ impl Dumper<'_> {
             return;
         }
         self.line = Some((span.file.0, line));
-        let source = file.text().lines().nth(line as usize - 1).unwrap_or("");
-        self.push(format_args!(
-            "  ; {}:{line}: {}",
-            file.name(),
-            source.trim()
-        ));
+        let source = source_line(file, span).trim();
+        self.push(format_args!("  ; {}:{line}: {source}", file.name()));
     }
 
     fn ty(&self, ty: Ty) -> String {

@@ -84,6 +84,17 @@ impl Function {
         counts
     }
 
+    /// The blocks that go to each block; one that goes there twice is told twice.
+    pub fn predecessors(&self) -> Vec<Vec<u32>> {
+        let mut found = vec![Vec::new(); self.blocks.len()];
+        for block in 0..self.blocks.len() {
+            for successor in self.successors(block) {
+                found[successor.0 as usize].push(block as u32);
+            }
+        }
+        found
+    }
+
     /// Which blocks the entry reaches.
     pub fn reachable(&self) -> Vec<bool> {
         let mut reached = vec![false; self.blocks.len()];
@@ -97,67 +108,181 @@ impl Function {
     }
 }
 
-/// A set of variables of one function.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A set of variables of one function. Adding, removing and emptying take constant time, walking takes as long as there are members.
+#[derive(Clone, Debug)]
 pub struct VarSet {
-    words: Vec<u64>,
+    /// In no order.
+    members: Vec<Var>,
+    /// Where each member is in `members`; of others anything.
+    places: Vec<u32>,
 }
 
 impl VarSet {
     /// The empty set of a function with so many variables.
     pub fn new(vars: usize) -> VarSet {
         VarSet {
-            words: vec![0; vars.div_ceil(64)],
+            members: Vec::new(),
+            places: vec![0; vars],
         }
-    }
-
-    /// The set of all of them.
-    pub fn full(vars: usize) -> VarSet {
-        let mut set = VarSet::new(vars);
-        for var in 0..vars {
-            set.insert(Var(var as u32));
-        }
-        set
     }
 
     pub fn contains(&self, var: Var) -> bool {
-        self.words[var.0 as usize / 64] >> (var.0 % 64) & 1 == 1
+        let place = self.places[var.0 as usize] as usize;
+        self.members.get(place) == Some(&var)
     }
 
     pub fn insert(&mut self, var: Var) {
-        self.words[var.0 as usize / 64] |= 1 << (var.0 % 64);
+        if !self.contains(var) {
+            self.places[var.0 as usize] = self.members.len() as u32;
+            self.members.push(var);
+        }
     }
 
     pub fn remove(&mut self, var: Var) {
-        self.words[var.0 as usize / 64] &= !(1 << (var.0 % 64));
+        if self.contains(var) {
+            let place = self.places[var.0 as usize];
+            self.members.swap_remove(place as usize);
+            if let Some(moved) = self.members.get(place as usize) {
+                self.places[moved.0 as usize] = place;
+            }
+        }
     }
 
-    /// Adds the other's members; whether there were new ones.
-    pub fn union(&mut self, other: &VarSet) -> bool {
-        let mut changed = false;
-        for (word, other) in self.words.iter_mut().zip(&other.words) {
-            changed |= *other & !*word != 0;
-            *word |= other;
-        }
-        changed
+    /// Takes these members instead of those it has.
+    pub fn become_those(&mut self, vars: &[Var]) {
+        self.members.clear();
+        vars.iter().for_each(|&var| self.insert(var));
     }
 
-    /// Keeps what the other has too; whether something went.
-    pub fn intersect(&mut self, other: &VarSet) -> bool {
-        let mut changed = false;
-        for (word, other) in self.words.iter_mut().zip(&other.words) {
-            changed |= *word & !*other != 0;
-            *word &= other;
-        }
-        changed
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The members, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = Var> + '_ {
+        self.members.iter().copied()
     }
 
     /// The members, in ascending order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Var> + '_ {
-        (0..self.words.len() * 64)
-            .map(|number| Var(number as u32))
-            .filter(|&var| self.contains(var))
+    pub fn sorted(&self) -> Vec<Var> {
+        let mut members = self.members.clone();
+        members.sort_unstable();
+        members
     }
+}
+
+/// Which variables are live at the start and the end of every block: on some way from there their value is used before they get another.
+/// In ascending order.
+pub struct Liveness {
+    pub start: Vec<Vec<Var>>,
+    pub end: Vec<Vec<Var>>,
+}
+
+/// A variable and a block in which something happens to it.
+type Event = (Var, u32);
+
+impl Liveness {
+    /// Solves the equations for the variables that `counts` maps uses to. Those that `by_address` names also get a value where their address is
+    /// passed. Each variable is followed backwards from its uses, so this takes as long as the function and the answer are.
+    pub fn solve(
+        function: &Function,
+        counts: impl Fn(Var) -> Option<Var>,
+        by_address: impl Fn(Var) -> bool,
+    ) -> Liveness {
+        let blocks = function.blocks.len();
+        let (uses, definitions) = events(function, counts, by_address);
+        let predecessors = function.predecessors();
+        let mut live = Liveness {
+            start: vec![Vec::new(); blocks],
+            end: vec![Vec::new(); blocks],
+        };
+        let mut seen = Seen {
+            defined: vec![None; blocks],
+            start: vec![None; blocks],
+            end: vec![None; blocks],
+        };
+        let mut rest = definitions.as_slice();
+        let mut work: Vec<u32> = Vec::new();
+        for used in uses.chunk_by(|a, b| a.0 == b.0) {
+            let var = used[0].0;
+            rest = &rest[rest.partition_point(|&(defined, _)| defined < var)..];
+            let here = rest.partition_point(|&(defined, _)| defined == var);
+            for &(_, block) in &rest[..here] {
+                seen.defined[block as usize] = Some(var);
+            }
+            for &(_, block) in used {
+                seen.start[block as usize] = Some(var);
+                live.start[block as usize].push(var);
+                work.push(block);
+            }
+            while let Some(block) = work.pop() {
+                for &before in &predecessors[block as usize] {
+                    let at = before as usize;
+                    if seen.end[at].replace(var) == Some(var) {
+                        continue;
+                    }
+                    live.end[at].push(var);
+                    if seen.defined[at] != Some(var) && seen.start[at].replace(var) != Some(var) {
+                        live.start[at].push(var);
+                        work.push(before);
+                    }
+                }
+            }
+        }
+        live
+    }
+}
+
+/// The variable for which each block was last come to.
+struct Seen {
+    defined: Vec<Option<Var>>,
+    start: Vec<Option<Var>>,
+    end: Vec<Option<Var>>,
+}
+
+/// Where variables are used before the block defines them, and where they are defined: each pair once, in ascending order.
+fn events(
+    function: &Function,
+    counts: impl Fn(Var) -> Option<Var>,
+    by_address: impl Fn(Var) -> bool,
+) -> (Vec<Event>, Vec<Event>) {
+    let (mut uses, mut definitions) = (Vec::new(), Vec::new());
+    let mut used: Vec<Option<u32>> = vec![None; function.vars.len()];
+    let mut defined = used.clone();
+    for (number, block) in (0..).zip(&function.blocks) {
+        let mut note_use = |var: Var, defined: &[Option<u32>]| {
+            if let Some(var) = counts(var)
+                && defined[var.0 as usize] != Some(number)
+                && used[var.0 as usize].replace(number) != Some(number)
+            {
+                uses.push((var, number));
+            }
+        };
+        for instr in &block.instrs {
+            instr.op.visit_uses(&mut |var, _| note_use(var, &defined));
+            let mut define = |var: Var| {
+                if defined[var.0 as usize].replace(number) != Some(number) {
+                    definitions.push((var, number));
+                }
+            };
+            instr.op.visit_definitions(&mut define);
+            instr.op.visit_addresses(&mut |var| {
+                if by_address(var) {
+                    define(var);
+                }
+            });
+        }
+        if let Some(terminator) = &block.terminator {
+            terminator.visit_uses(&mut |var, _| note_use(var, &defined));
+        }
+    }
+    uses.sort_unstable();
+    definitions.sort_unstable();
+    (uses, definitions)
 }
 
 #[cfg(test)]
@@ -165,20 +290,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sets_beyond_one_word() {
+    fn members_come_and_go() {
         let mut set = VarSet::new(130);
-        for number in [0, 63, 64, 129] {
+        for number in [129, 0, 64, 63, 64] {
             set.insert(Var(number));
         }
         set.remove(Var(63));
-        assert_eq!(
-            set.iter().map(|var| var.0).collect::<Vec<_>>(),
-            [0, 64, 129]
-        );
-        let mut other = VarSet::new(130);
-        other.insert(Var(64));
-        assert!(!set.clone().union(&other));
-        assert!(set.intersect(&other));
-        assert_eq!(set, other);
+        set.remove(Var(1));
+        assert_eq!(set.sorted(), [0, 64, 129].map(Var));
+        set.remove(Var(129));
+        assert!(set.contains(Var(0)) && !set.contains(Var(129)));
+        set.become_those(&[Var(5)]);
+        assert_eq!(set.iter().collect::<Vec<_>>(), [Var(5)]);
+        assert!(!set.contains(Var(0)));
     }
 }

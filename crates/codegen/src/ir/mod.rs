@@ -16,8 +16,8 @@ mod dump;
 mod flow;
 mod verify;
 
-pub use dump::{dump, dump_function};
-pub use flow::VarSet;
+pub use dump::{dump, dump_function, source_line};
+pub use flow::{Liveness, VarSet};
 pub use verify::verify;
 
 use echo_abi::symbols::{self, Class};

@@ -8,8 +8,8 @@ use echo_sema::typed::Program;
 use echo_sema::types::{Ty, TyKind};
 
 use super::{
-    Arg, Const, Function, FunctionKind, Module, Op, Operand, Place, RtArg, Step, Terminator, Use,
-    Var, VarSet,
+    Arg, Const, Function, FunctionKind, Liveness, Module, Op, Operand, Place, RtArg, Step,
+    Terminator, Use, Var,
 };
 use crate::layout;
 
@@ -99,90 +99,92 @@ impl Checker<'_> {
 
     // ------------------------------------------------------------ definitions
 
-    /// On every way to a use the variable has got a value.
+    /// On every way to a use the variable has got a value: at the start no variable is live but parameters.
     fn definitions(&self) -> Check {
-        let count = self.function.vars.len();
-        let mut start = vec![VarSet::full(count); self.function.blocks.len()];
-        start[0] = VarSet::new(count);
-        for number in 0..self.function.parameter_count as u32 {
-            start[0].insert(Var(number));
+        self.parameters_stay()?;
+        let live = Liveness::solve(self.function, Some, |var| self.is_written_by_address(var));
+        let without = live.start[0].iter();
+        match without.copied().find(|&var| !self.is_parameter(var)) {
+            Some(var) => Err(self.first_use_without_value(var)),
+            None => Ok(()),
         }
-        let mut work = vec![0];
-        let mut visited = vec![false; self.function.blocks.len()];
-        while let Some(number) = work.pop() {
-            visited[number] = true;
-            let end = self.defined_at_end(number, start[number].clone());
-            for next in self.function.successors(number) {
-                let next = next.0 as usize;
-                if start[next].intersect(&end) || !visited[next] {
-                    work.push(next);
+    }
+
+    fn is_written_by_address(&self, var: Var) -> bool {
+        !layout::is_managed(self.program, self.ty(var))
+    }
+
+    /// Nothing assigns or mutates a parameter.
+    fn parameters_stay(&self) -> Check {
+        for (number, block) in self.function.blocks.iter().enumerate() {
+            for (index, instr) in block.instrs.iter().enumerate() {
+                let mut assigned = None;
+                instr.op.visit_definitions(&mut |var| {
+                    if self.is_parameter(var) {
+                        assigned = Some(var);
+                    }
+                });
+                let at = format_args!("b{number}, instruction {index}");
+                if let Some(var) = assigned {
+                    let name = self.name(var);
+                    return Err(format!("{at}: parameter {name} is assigned"));
                 }
-            }
-        }
-        for (number, defined) in start.into_iter().enumerate() {
-            if visited[number] {
-                self.uses_are_defined(number, defined)
-                    .map_err(|fault| format!("b{number}, {fault}"))?;
+                for (var, how) in instr.op.uses() {
+                    self.parameter_stays(var, how)
+                        .map_err(|fault| format!("{at}: {fault}"))?;
+                }
             }
         }
         Ok(())
     }
 
-    fn defined_at_end(&self, number: usize, mut defined: VarSet) -> VarSet {
-        for instr in &self.function.blocks[number].instrs {
-            self.define(&instr.op, &mut defined);
+    /// A use of the variable, which is live at the start, that comes before any definition.
+    fn first_use_without_value(&self, var: Var) -> String {
+        let name = self.name(var);
+        let mut seen = vec![false; self.function.blocks.len()];
+        let mut work = vec![0];
+        'blocks: while let Some(number) = work.pop() {
+            if std::mem::replace(&mut seen[number], true) {
+                continue;
+            }
+            let block = &self.function.blocks[number];
+            for (index, instr) in block.instrs.iter().enumerate() {
+                if instr.op.uses().iter().any(|&(used, _)| used == var) {
+                    return format!(
+                        "b{number}, instruction {index}: {name} is used without a value"
+                    );
+                }
+                let mut defined = false;
+                instr
+                    .op
+                    .visit_definitions(&mut |other| defined |= other == var);
+                instr.op.visit_addresses(&mut |other| {
+                    defined |= other == var && self.is_written_by_address(var);
+                });
+                if defined {
+                    continue 'blocks;
+                }
+            }
+            let uses = block.terminator.iter().flat_map(Terminator::uses);
+            if uses.into_iter().any(|(used, _)| used == var) {
+                return format!("b{number}, end: {name} is used without a value");
+            }
+            work.extend(
+                self.function
+                    .successors(number)
+                    .iter()
+                    .map(|next| next.0 as usize),
+            );
         }
-        defined
+        format!("{name} is used without a value")
     }
 
-    /// An uncounted variable may be written through its address.
-    fn define(&self, op: &Op, defined: &mut VarSet) {
-        op.visit_definitions(&mut |var| defined.insert(var));
-        op.visit_addresses(&mut |var| {
-            if !layout::is_managed(self.program, self.ty(var)) {
-                defined.insert(var);
-            }
-        });
-    }
-
-    fn uses_are_defined(&self, number: usize, mut defined: VarSet) -> Check {
-        let block = &self.function.blocks[number];
-        for (index, instr) in block.instrs.iter().enumerate() {
-            for (var, how) in instr.op.uses() {
-                if !defined.contains(var) {
-                    let name = self.name(var);
-                    return Err(format!(
-                        "instruction {index}: {name} is used without a value"
-                    ));
-                }
-                self.parameter_stays(var, how)
-                    .map_err(|fault| format!("instruction {index}: {fault}"))?;
-            }
-            let mut assigned = None;
-            instr.op.visit_definitions(&mut |var| {
-                if (var.0 as usize) < self.function.parameter_count {
-                    assigned = Some(var);
-                }
-            });
-            if let Some(var) = assigned {
-                let name = self.name(var);
-                return Err(format!("instruction {index}: parameter {name} is assigned"));
-            }
-            self.define(&instr.op, &mut defined);
-        }
-        let uses = block
-            .terminator
-            .as_ref()
-            .map_or(Vec::new(), Terminator::uses);
-        match uses.into_iter().find(|(var, _)| !defined.contains(*var)) {
-            Some((var, _)) => Err(format!("end: {} is used without a value", self.name(var))),
-            None => Ok(()),
-        }
+    fn is_parameter(&self, var: Var) -> bool {
+        (var.0 as usize) < self.function.parameter_count
     }
 
     fn parameter_stays(&self, var: Var, how: Use) -> Check {
-        let callers = (var.0 as usize) < self.function.parameter_count
-            && self.function.kind != FunctionKind::Entry;
+        let callers = self.is_parameter(var) && self.function.kind != FunctionKind::Entry;
         let reference = matches!(self.program.types.kind(self.ty(var)), TyKind::Ref(_));
         if how == Use::Mutate && callers && !reference {
             return Err(format!("parameter {} is mutated", self.name(var)));

@@ -8,18 +8,24 @@ use std::collections::{HashMap, HashSet};
 use echo_sema::typed::Program;
 use echo_sema::types::TyKind;
 
-use super::liveness::{self, Liveness};
-use super::{Owners, is_callers, managed};
-use crate::ir::{Function, Instr, Op, Operand, Place, Use, Var, VarSet};
+use super::{Owners, is_callers, liveness, managed};
+use crate::ir::{Function, Instr, Liveness, Op, Operand, Place, Use, Var, VarSet};
 
 /// Marks the borrowed variables and their loads.
 pub fn infer(program: &Program, function: &mut Function) -> Owners {
     let base = Owners::all_owned(program, function);
     let live = liveness::solve(function, &base);
-    let mut roots = candidates(program, function, &live);
+    let mut roots = candidates(program, function, &live, &base);
+    let conflicts = conflicts(function, &live, &base, &roots);
     let owners = loop {
         let owners = resolve(&base, &roots);
-        let given_up = conflicts(function, &live, &base, &owners, &roots);
+        let given_up: HashSet<Var> = conflicts
+            .iter()
+            .filter(|(var, disturbed)| {
+                roots.contains_key(var) && owners.of(*var) == Some(*disturbed)
+            })
+            .map(|&(var, _)| var)
+            .collect();
         if given_up.is_empty() {
             break owners;
         }
@@ -50,12 +56,12 @@ struct Facts {
     excluded: bool,
 }
 
-fn candidates(program: &Program, function: &Function, live: &Liveness) -> Roots {
-    let facts = collect_facts(program, function, live);
+fn candidates(program: &Program, function: &Function, live: &Liveness, base: &Owners) -> Roots {
+    let facts = collect_facts(program, function, live, base);
     let managed = managed(program, function);
     managed
         .iter()
-        .skip_while(|var| (var.0 as usize) < function.parameter_count)
+        .filter(|var| (var.0 as usize) >= function.parameter_count)
         .filter_map(|var| {
             let facts = facts[var.0 as usize];
             let root = facts.root?;
@@ -67,18 +73,23 @@ fn candidates(program: &Program, function: &Function, live: &Liveness) -> Roots 
         .collect()
 }
 
-fn collect_facts(program: &Program, function: &Function, live: &Liveness) -> Vec<Facts> {
+fn collect_facts(
+    program: &Program,
+    function: &Function,
+    liveness: &Liveness,
+    base: &Owners,
+) -> Vec<Facts> {
     let mut facts = vec![Facts::default(); function.vars.len()];
+    let mut live = VarSet::new(function.vars.len());
     for (number, block) in function.blocks.iter().enumerate() {
-        let mut live = live.end[number].clone();
-        let owners = Owners::all_owned(program, function);
+        live.become_those(&liveness.end[number]);
         if let Some(terminator) = &block.terminator {
-            liveness::before_terminator(&mut live, terminator, &owners);
+            liveness::before_terminator(&mut live, terminator, base);
             terminator.visit_uses(&mut |var, how| note_use(&mut facts, var, how));
         }
         for instr in block.instrs.iter().rev() {
             note(program, function, &mut facts, &instr.op, &live);
-            liveness::before(&mut live, &instr.op, &owners);
+            liveness::before(&mut live, &instr.op, base);
         }
     }
     facts
@@ -128,49 +139,146 @@ fn note(program: &Program, function: &Function, facts: &mut [Facts], op: &Op, li
 /// The owners if all candidates are borrowed.
 fn resolve(base: &Owners, roots: &Roots) -> Owners {
     let mut owners = base.0.clone();
+    let mut open: HashSet<Var> = roots.keys().copied().collect();
+    let mut chain = Vec::new();
     for &var in roots.keys() {
         let mut root = var;
         // A chain of definitions that dominate each other, so it ends.
-        while let Some(&next) = roots.get(&root) {
-            root = next;
+        while open.remove(&root) {
+            chain.push(root);
+            root = roots[&root];
         }
-        owners[var.0 as usize] = base.of(root);
+        for var in chain.drain(..) {
+            owners[var.0 as usize] = owners[root.0 as usize];
+        }
     }
     Owners(owners)
 }
 
-/// The candidates that an instruction speaks against.
-fn conflicts(
-    function: &Function,
-    live: &Liveness,
-    base: &Owners,
-    owners: &Owners,
-    roots: &Roots,
-) -> HashSet<Var> {
-    let mut borrowers: HashMap<Var, Vec<Var>> = HashMap::new();
-    for &var in roots.keys() {
-        if let Some(owner) = owners.of(var) {
-            borrowers.entry(owner).or_default().push(var);
+/// The candidates as a forest: each below the variable it reads from.
+struct Forest {
+    /// The variables from above to below.
+    order: Vec<Var>,
+    /// By variable: where what is below it starts and ends in the order.
+    below: Vec<(u32, u32)>,
+}
+
+impl Forest {
+    fn new(vars: usize, roots: &Roots) -> Forest {
+        let mut children: HashMap<Var, Vec<Var>> = HashMap::new();
+        for (&var, &root) in roots {
+            children.entry(root).or_default().push(var);
+        }
+        let mut forest = Forest {
+            order: Vec::new(),
+            below: vec![(0, 0); vars],
+        };
+        let tops: Vec<Var> = children
+            .keys()
+            .copied()
+            .filter(|var| !roots.contains_key(var))
+            .collect();
+        for top in tops {
+            forest.visit(top, &children);
+        }
+        forest
+    }
+
+    fn visit(&mut self, top: Var, children: &HashMap<Var, Vec<Var>>) {
+        // What is to be entered, or left again.
+        let mut work = vec![(top, false)];
+        while let Some((var, leave)) = work.pop() {
+            let at = self.order.len() as u32;
+            if leave {
+                self.below[var.0 as usize].1 = at;
+                continue;
+            }
+            self.order.push(var);
+            self.below[var.0 as usize].0 = at + 1;
+            work.push((var, true));
+            work.extend(
+                children
+                    .get(&var)
+                    .into_iter()
+                    .flatten()
+                    .map(|&var| (var, false)),
+            );
         }
     }
-    let mut given_up = HashSet::new();
-    if borrowers.is_empty() {
-        return given_up;
+
+    fn below(&self, var: Var) -> &[Var] {
+        let (start, end) = self.below[var.0 as usize];
+        &self.order[start as usize..end as usize]
     }
+
+    fn is_below(&self, var: Var, root: Var) -> bool {
+        let place = self.below[var.0 as usize].0;
+        let (start, end) = self.below[root.0 as usize];
+        start < place && place <= end
+    }
+}
+
+/// Each candidate with a variable above it that some instruction changes or lets go while the candidate is needed: if that is its owner, the
+/// instruction speaks against borrowing.
+fn conflicts(
+    function: &Function,
+    liveness: &Liveness,
+    base: &Owners,
+    roots: &Roots,
+) -> HashSet<(Var, Var)> {
+    let mut found = HashSet::new();
+    if roots.is_empty() {
+        return found;
+    }
+    let forest = Forest::new(function.vars.len(), roots);
+    let mut live = VarSet::new(function.vars.len());
     for (number, block) in function.blocks.iter().enumerate() {
-        let mut live = live.end[number].clone();
+        live.become_those(&liveness.end[number]);
         if let Some(terminator) = &block.terminator {
             liveness::before_terminator(&mut live, terminator, base);
         }
         for instr in block.instrs.iter().rev() {
-            for owner in disturbed(&instr.op, &live) {
-                let affected = borrowers.get(&owner).into_iter().flatten();
-                given_up.extend(affected.filter(|&&var| reaches(instr, var, &live)));
+            for root in disturbed(&instr.op, &live) {
+                note_conflicts(instr, root, &live, &forest, &mut found);
             }
             liveness::before(&mut live, &instr.op, base);
         }
     }
-    given_up
+    found
+}
+
+/// The candidates below the root that the instruction uses, or that are live behind it.
+fn note_conflicts(
+    instr: &Instr,
+    root: Var,
+    live: &VarSet,
+    forest: &Forest,
+    found: &mut HashSet<(Var, Var)>,
+) {
+    let below = forest.below(root);
+    if below.is_empty() {
+        return;
+    }
+    instr.op.visit_uses(&mut |var, _| {
+        if forest.is_below(var, root) {
+            found.insert((var, root));
+        }
+    });
+    // Whichever are fewer.
+    if below.len() < live.len() {
+        found.extend(
+            below
+                .iter()
+                .filter(|&&var| live.contains(var))
+                .map(|&var| (var, root)),
+        );
+    } else {
+        found.extend(
+            live.iter()
+                .filter(|&var| forest.is_below(var, root))
+                .map(|var| (var, root)),
+        );
+    }
 }
 
 /// The variables the instruction changes or lets go.
@@ -189,13 +297,6 @@ fn disturbed(op: &Op, live: &VarSet) -> Vec<Var> {
         vars.push(*var);
     }
     vars
-}
-
-/// Whether the instruction uses the variable, or it is live behind it.
-fn reaches(instr: &Instr, var: Var, live: &VarSet) -> bool {
-    let mut used = live.contains(var);
-    instr.op.visit_uses(&mut |other, _| used |= other == var);
-    used
 }
 
 fn mark(function: &mut Function, roots: &Roots) {

@@ -3,14 +3,15 @@
 use echo_sema::typed::Program;
 use echo_syntax::span::Span;
 
-use super::liveness::{self, Liveness};
-use super::{Owners, is_callers, managed};
-use crate::ir::{Block, BlockId, Function, Instr, Op, Terminator, Use, Var, VarSet};
+use super::{Owners, is_callers, liveness, managed};
+use crate::ir::{Block, BlockId, Function, Instr, Liveness, Op, Terminator, Use, Var, VarSet};
 
 pub fn insert(program: &Program, function: &mut Function, owners: &Owners) {
     let live = liveness::solve(function, owners);
     let counted = managed(program, function);
+    let mut working = VarSet::new(function.vars.len());
     for (number, end) in live.end.iter().enumerate() {
+        working.become_those(end);
         let block = std::mem::take(&mut function.blocks[number]);
         let counting = Counting {
             program,
@@ -18,7 +19,7 @@ pub fn insert(program: &Program, function: &mut Function, owners: &Owners) {
             owners,
             counted: &counted,
         };
-        function.blocks[number] = counting.block(block, end.clone());
+        function.blocks[number] = counting.block(block, &mut working);
     }
     drop_on_edges(function, &live);
     drop_unused_parameters(function, owners, &live);
@@ -41,7 +42,8 @@ struct Effects {
 }
 
 impl Counting<'_> {
-    fn block(&self, mut block: Block, mut live: VarSet) -> Block {
+    /// `live` is what is live at the end.
+    fn block(&self, mut block: Block, live: &mut VarSet) -> Block {
         // Last instruction first.
         let mut out = Vec::new();
         if let Some(terminator) = &block.terminator {
@@ -49,17 +51,16 @@ impl Counting<'_> {
                 .instrs
                 .last()
                 .map_or(self.function.span, |last| last.span);
-            self.before_terminator(terminator, &live, span, &mut out);
-            liveness::before_terminator(&mut live, terminator, self.owners);
+            self.before_terminator(terminator, live, span, &mut out);
+            liveness::before_terminator(live, terminator, self.owners);
         }
         for mut instr in std::mem::take(&mut block.instrs).into_iter().rev() {
             let effects = self.effects(&instr.op.uses());
-            self.drops_behind(&instr, &effects, &live, &mut out);
-            instr.unwind = self.unwind_list(&instr.op, &effects, &live);
-            let mut kept = live.clone();
-            instr.op.visit_definitions(&mut |var| kept.remove(var));
-            liveness::before(&mut live, &instr.op, self.owners);
-            let dups = self.dups(&effects, &kept, instr.span);
+            self.drops_behind(&instr, &effects, live, &mut out);
+            instr.op.visit_definitions(&mut |var| live.remove(var));
+            instr.unwind = self.unwind_list(&instr.op, &effects, live);
+            let dups = self.dups(&effects, live, instr.span);
+            liveness::before(live, &instr.op, self.owners);
             out.push(instr);
             out.extend(dups);
         }
@@ -117,16 +118,15 @@ impl Counting<'_> {
         out.extend(dead.into_iter().map(|var| plain(Op::Drop(var), instr.span)));
     }
 
+    /// `live` is what is live behind the instruction and not defined by it.
     fn unwind_list(&self, op: &Op, effects: &Effects, live: &VarSet) -> Vec<Var> {
         if !op.can_unwind(self.program) {
             return Vec::new();
         }
-        let mut owned = live.clone();
-        op.visit_definitions(&mut |var| owned.remove(var));
-        for &var in &effects.held {
-            owned.insert(var);
-        }
-        owned.iter().rev().collect()
+        let ending = effects.held.iter().filter(|&&var| !live.contains(var));
+        let mut owned: Vec<Var> = live.iter().chain(ending.copied()).collect();
+        owned.sort_unstable_by(|a, b| b.cmp(a));
+        owned
     }
 
     /// A returned value is counted while its owner is still there; then the owner goes.
@@ -167,14 +167,15 @@ fn drop_on_edges(function: &mut Function, live: &Liveness) {
         successors.dedup();
         for next in successors {
             let target = next.0 as usize;
-            let mut dead = live.end[number].clone();
-            for var in live.start[target].iter() {
-                dead.remove(var);
-            }
-            if dead.iter().next().is_none() {
+            let needed = &live.start[target];
+            let dead = live.end[number].iter().copied();
+            let dead: Vec<Var> = dead
+                .filter(|var| needed.binary_search(var).is_err())
+                .collect();
+            if dead.is_empty() {
                 continue;
             }
-            let dropped = drops(dead.iter(), first_span(function, target));
+            let dropped = drops(dead.into_iter(), first_span(function, target));
             if edges[target] == 1 {
                 function.blocks[target].instrs.splice(0..0, dropped);
             } else {
@@ -205,7 +206,7 @@ fn drop_unused_parameters(function: &mut Function, owners: &Owners, live: &Liven
     let unused = (0..function.parameter_count as u32)
         .map(Var)
         .filter(|&var| {
-            owners.is_owned(var) && !is_callers(function, var) && !live.start[0].contains(var)
+            owners.is_owned(var) && !is_callers(function, var) && !live.start[0].contains(&var)
         });
     let unused: Vec<Var> = unused.collect();
     let dropped = drops(unused.into_iter(), function.span);

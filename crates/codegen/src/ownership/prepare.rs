@@ -211,8 +211,10 @@ fn visit_definitions_mut(op: &mut Op, f: &mut impl FnMut(&mut Var)) {
 /// `x = load r.path`, where `r` is not used any more and the place is all that is counted in it: the count goes over to `x`.
 fn move_last_parts(program: &Program, function: &mut Function) {
     let owners = Owners::all_owned(program, function);
-    let live = liveness::solve(function, &owners);
-    for (number, mut live) in live.end.into_iter().enumerate() {
+    let ends = liveness::solve(function, &owners).end;
+    let mut live = VarSet::new(function.vars.len());
+    for (number, end) in ends.iter().enumerate() {
+        live.become_those(end);
         let block = &function.blocks[number];
         if let Some(terminator) = &block.terminator {
             liveness::before_terminator(&mut live, terminator, &owners);
@@ -229,23 +231,30 @@ fn move_last_parts(program: &Program, function: &mut Function) {
             }
             liveness::before(&mut live, &instr.op, &owners);
         }
-        for (index, root) in moved {
-            forget_behind(&mut function.blocks[number], index, root);
-        }
+        forget_behind(&mut function.blocks[number], &moved);
     }
 }
 
-fn forget_behind(block: &mut Block, index: usize, root: Var) {
-    let instr = &mut block.instrs[index];
-    if let Op::Load { borrow, .. } = &mut instr.op {
-        *borrow = true;
+/// Lets the roots go behind the loads with these indexes, the last one first.
+fn forget_behind(block: &mut Block, moved: &[(usize, Var)]) {
+    let mut moved = moved.iter().rev().peekable();
+    if moved.peek().is_none() {
+        return;
     }
-    let forget = Instr {
-        op: Op::Forget(root),
-        span: instr.span,
-        unwind: Vec::new(),
-    };
-    block.instrs.insert(index + 1, forget);
+    let instrs = std::mem::take(&mut block.instrs);
+    for (index, mut instr) in instrs.into_iter().enumerate() {
+        let root = moved.next_if(|(at, _)| *at == index).map(|&(_, root)| root);
+        if let (Some(_), Op::Load { borrow, .. }) = (root, &mut instr.op) {
+            *borrow = true;
+        }
+        let span = instr.span;
+        block.instrs.push(instr);
+        block.instrs.extend(root.map(|root| Instr {
+            op: Op::Forget(root),
+            span,
+            unwind: Vec::new(),
+        }));
+    }
 }
 
 /// Whether the place lies in the variable itself, and nothing beside it is counted. (A payload is alone: its tag has been tested.)

@@ -7,7 +7,7 @@
 
 use echo_sema::typed::Program;
 
-use crate::ir::{Function, FunctionKind, Instr, Module, Op, Terminator, Use, Var};
+use crate::ir::{Function, FunctionKind, Instr, Module, Op, Terminator, Use, Var, VarSet};
 use crate::layout;
 
 /// The first fault found, as text for the compiler's authors.
@@ -38,20 +38,78 @@ struct Checker<'a> {
     program: &'a Program,
     function: &'a Function,
     roles: Vec<Role>,
+    /// By variable: the end of its chain of borrows.
+    owners: Vec<Var>,
+    /// By variable: those whose chain of borrows ends there.
+    borrowers: Vec<Vec<Var>>,
 }
 
 /// What holds at a point of the function.
-#[derive(Clone, PartialEq, Eq)]
 struct State {
     counts: Vec<u8>,
-    /// Of borrowed variables: whether the value is still there.
-    valid: Vec<bool>,
+    /// The variables with a count.
+    counted: VarSet,
+    /// Borrowed variables whose value is still there.
+    valid: VarSet,
+}
+
+/// What holds at the start of a block, in ascending order.
+#[derive(Clone)]
+struct Known {
+    counts: Vec<(Var, u8)>,
+    valid: Vec<Var>,
+}
+
+impl State {
+    fn new(vars: usize) -> State {
+        State {
+            counts: vec![0; vars],
+            counted: VarSet::new(vars),
+            valid: VarSet::new(vars),
+        }
+    }
+
+    fn count(&self, var: Var) -> u8 {
+        self.counts[var.0 as usize]
+    }
+
+    fn set_count(&mut self, var: Var, count: u8) {
+        self.counts[var.0 as usize] = count;
+        if count == 0 {
+            self.counted.remove(var);
+        } else {
+            self.counted.insert(var);
+        }
+    }
+
+    fn all_counts(&self) -> Vec<(Var, u8)> {
+        let vars = self.counted.sorted().into_iter();
+        vars.map(|var| (var, self.count(var))).collect()
+    }
+
+    fn known(&self) -> Known {
+        Known {
+            counts: self.all_counts(),
+            valid: self.valid.sorted(),
+        }
+    }
+
+    fn become_known(&mut self, known: &Known) {
+        for var in self.counted.sorted() {
+            self.set_count(var, 0);
+        }
+        for &(var, count) in &known.counts {
+            self.set_count(var, count);
+        }
+        self.valid.become_those(&known.valid);
+    }
 }
 
 type Check = Result<(), String>;
 
 impl<'a> Checker<'a> {
     fn new(program: &'a Program, function: &'a Function) -> Result<Checker<'a>, String> {
+        let loads = loads(function);
         let mut roles = Vec::with_capacity(function.vars.len());
         for (number, info) in function.vars.iter().enumerate() {
             let var = Var(number as u32);
@@ -60,37 +118,49 @@ impl<'a> Checker<'a> {
             } else if number < function.parameter_count && function.kind != FunctionKind::Entry {
                 Role::Callers
             } else if info.borrowed {
-                Role::Borrowed(only_root(function, var)?)
+                Role::Borrowed(loads[number].only_root(var)?)
             } else {
                 Role::Owned
             });
+        }
+        let owners = owners(&roles)?;
+        let mut borrowers = vec![Vec::new(); roles.len()];
+        for (number, owner) in (0..).map(Var).zip(&owners) {
+            if number != *owner {
+                borrowers[owner.0 as usize].push(number);
+            }
         }
         Ok(Checker {
             program,
             function,
             roles,
+            owners,
+            borrowers,
         })
     }
 
     fn function(&self) -> Check {
-        let mut starts: Vec<Option<State>> = vec![None; self.function.blocks.len()];
+        let mut starts: Vec<Option<Known>> = vec![None; self.function.blocks.len()];
         starts[0] = Some(self.entry_state());
+        let mut state = State::new(self.function.vars.len());
         let mut work = vec![0];
         while let Some(number) = work.pop() {
-            let Some(mut state) = starts[number].clone() else {
+            let Some(start) = &starts[number] else {
                 continue;
             };
+            state.become_known(start);
             self.block(number, &mut state)?;
+            let end = state.known();
             for next in self.function.successors(number) {
                 let next = next.0 as usize;
                 match &mut starts[next] {
                     None => {
-                        starts[next] = Some(state.clone());
+                        starts[next] = Some(end.clone());
                         work.push(next);
                     }
                     Some(known) => {
                         if self
-                            .merge(known, &state)
+                            .merge(known, &end)
                             .map_err(|fault| format!("from b{number} to b{next}: {fault}"))?
                         {
                             work.push(next);
@@ -102,38 +172,29 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn entry_state(&self) -> State {
-        let vars = self.function.vars.len();
-        let mut counts = vec![0; vars];
-        for (number, count) in counts[..self.function.parameter_count]
-            .iter_mut()
-            .enumerate()
-        {
-            *count = u8::from(self.roles[number] == Role::Owned);
-        }
-        State {
-            counts,
-            valid: vec![false; vars],
+    fn entry_state(&self) -> Known {
+        let parameters = (0..self.function.parameter_count as u32).map(Var);
+        Known {
+            counts: parameters
+                .filter(|var| self.roles[var.0 as usize] == Role::Owned)
+                .map(|var| (var, 1))
+                .collect(),
+            valid: Vec::new(),
         }
     }
 
     /// Counts agree on all ways to a block; what is borrowed must be there on all. Whether the known state changed.
-    fn merge(&self, known: &mut State, other: &State) -> Result<bool, String> {
-        if let Some(number) =
-            (0..known.counts.len()).find(|&at| known.counts[at] != other.counts[at])
-        {
-            let name = self.name(Var(number as u32));
+    fn merge(&self, known: &mut Known, other: &Known) -> Result<bool, String> {
+        if let Some((var, here, there)) = first_difference(&known.counts, &other.counts) {
+            let name = self.name(var);
             return Err(format!(
-                "{name} has a count of {}, by another way {}",
-                other.counts[number], known.counts[number]
+                "{name} has a count of {there}, by another way {here}"
             ));
         }
-        let mut changed = false;
-        for (known, other) in known.valid.iter_mut().zip(&other.valid) {
-            changed |= *known && !other;
-            *known &= other;
-        }
-        Ok(changed)
+        let before = known.valid.len();
+        let valid = &other.valid;
+        known.valid.retain(|var| valid.binary_search(var).is_ok());
+        Ok(known.valid.len() != before)
     }
 
     fn block(&self, number: usize, state: &mut State) -> Check {
@@ -154,7 +215,7 @@ impl<'a> Checker<'a> {
         match &instr.op {
             Op::Dup(var) => {
                 self.present(*var, state)?;
-                state.counts[var.0 as usize] += 1;
+                state.set_count(*var, state.count(*var) + 1);
                 return Ok(());
             }
             Op::Select { cases, .. } => {
@@ -220,11 +281,11 @@ impl<'a> Checker<'a> {
         if self.roles[var.0 as usize] == Role::Uncounted {
             return Ok(());
         }
-        let count = &mut state.counts[var.0 as usize];
-        *count = count
-            .checked_sub(1)
-            .ok_or_else(|| format!("{} is consumed without a count", self.name(var)))?;
-        if *count == 0 && self.roles[var.0 as usize] == Role::Owned {
+        let count = state.count(var).checked_sub(1);
+        let count =
+            count.ok_or_else(|| format!("{} is consumed without a count", self.name(var)))?;
+        state.set_count(var, count);
+        if count == 0 && self.roles[var.0 as usize] == Role::Owned {
             self.invalidate(var, state);
         }
         Ok(())
@@ -235,8 +296,8 @@ impl<'a> Checker<'a> {
         let number = var.0 as usize;
         let there = match self.roles[number] {
             Role::Uncounted | Role::Callers => true,
-            Role::Owned => state.counts[number] > 0,
-            Role::Borrowed(_) => state.valid[number],
+            Role::Owned => state.count(var) > 0,
+            Role::Borrowed(_) => state.valid.contains(var),
         };
         if there {
             Ok(())
@@ -246,7 +307,7 @@ impl<'a> Checker<'a> {
     }
 
     fn has_count(&self, var: Var, wanted: u8, state: &State) -> Check {
-        let found = state.counts[var.0 as usize];
+        let found = state.count(var);
         match self.roles[var.0 as usize] {
             Role::Uncounted => Ok(()),
             Role::Owned if found == wanted => Ok(()),
@@ -264,17 +325,17 @@ impl<'a> Checker<'a> {
                 _ => Err("an unwind list where nothing unwinds".to_string()),
             };
         }
-        let mut listed = vec![0_u8; state.counts.len()];
-        for var in &instr.unwind {
-            listed[var.0 as usize] += 1;
-        }
-        match (0..listed.len()).find(|&at| listed[at] != state.counts[at]) {
+        let mut vars = instr.unwind.clone();
+        vars.sort_unstable();
+        let listed: Vec<(Var, u8)> = vars
+            .chunk_by(|a, b| a == b)
+            .map(|same| (same[0], same.len() as u8))
+            .collect();
+        match first_difference(&listed, &state.all_counts()) {
             None => Ok(()),
-            Some(number) => Err(format!(
-                "{} is {} times in the unwind list, its count is {}",
-                self.name(Var(number as u32)),
-                listed[number],
-                state.counts[number]
+            Some((var, listed, count)) => Err(format!(
+                "{} is {listed} times in the unwind list, its count is {count}",
+                self.name(var),
             )),
         }
     }
@@ -288,7 +349,7 @@ impl<'a> Checker<'a> {
         {
             let number = dst.0 as usize;
             if let Role::Borrowed(_) = self.roles[number] {
-                state.valid[number] = true;
+                state.valid.insert(*dst);
                 return Ok(());
             }
             // A move out of the root, which is forgotten at once.
@@ -301,10 +362,9 @@ impl<'a> Checker<'a> {
         let mut defined = Vec::new();
         op.visit_definitions(&mut |var| defined.push(var));
         for var in defined {
-            let count = &mut state.counts[var.0 as usize];
             match self.roles[var.0 as usize] {
                 Role::Uncounted => {}
-                Role::Owned if *count == 0 => *count = 1,
+                Role::Owned if state.count(var) == 0 => state.set_count(var, 1),
                 _ => return Err(format!("{} is overwritten", self.name(var))),
             }
         }
@@ -319,28 +379,30 @@ impl<'a> Checker<'a> {
         }
         // Behind what never returns, counts say nothing.
         if let Terminator::Return(_) = terminator
-            && let Some(number) = state.counts.iter().position(|&count| count != 0)
+            && let Some(var) = state.counted.iter().min()
         {
-            let name = self.name(Var(number as u32));
+            let name = self.name(var);
             return Err(format!("{name} is never given up"));
         }
         Ok(())
     }
 
-    /// What borrows from the variable is not there any more.
+    /// What borrows from the variable is not there any more. A borrow from a borrow is one from the owner: a new value of the variable in
+    /// between does not matter.
     fn invalidate(&self, root: Var, state: &mut State) {
-        for number in 0..state.valid.len() {
-            // A borrow from a borrow is one from the owner: a new value of the variable in between does not matter.
-            state.valid[number] &= self.owner(Var(number as u32)) != root;
-        }
+        let borrowers = &self.borrowers[root.0 as usize];
+        let gone: Vec<Var> = if borrowers.len() < state.valid.len() {
+            borrowers.clone()
+        } else {
+            let valid = state.valid.iter();
+            valid.filter(|&var| self.owner(var) == root).collect()
+        };
+        gone.into_iter().for_each(|var| state.valid.remove(var));
     }
 
     /// The end of the chain of borrows.
-    fn owner(&self, mut var: Var) -> Var {
-        while let Role::Borrowed(next) = self.roles[var.0 as usize] {
-            var = next;
-        }
-        var
+    fn owner(&self, var: Var) -> Var {
+        self.owners[var.0 as usize]
     }
 
     fn name(&self, var: Var) -> String {
@@ -351,30 +413,84 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// The variable that a borrowed variable's one definition reads from.
-fn only_root(function: &Function, var: Var) -> Result<Var, String> {
-    let mut roots = Vec::new();
-    let mut definitions = 0;
+/// The first variable, in ascending order, whose counts differ, with both.
+fn first_difference(left: &[(Var, u8)], right: &[(Var, u8)]) -> Option<(Var, u8, u8)> {
+    let same = left.iter().zip(right).take_while(|(a, b)| a == b).count();
+    let (left, right) = (&left[same..], &right[same..]);
+    let var = left.iter().chain(right).map(|&(var, _)| var).min()?;
+    let count = |list: &[(Var, u8)]| match list.first() {
+        Some(&(first, count)) if first == var => count,
+        _ => 0,
+    };
+    Some((var, count(left), count(right)))
+}
+
+/// How a variable gets its value.
+#[derive(Clone, Copy, Default)]
+struct Loads {
+    definitions: usize,
+    borrows: usize,
+    /// What the last of the borrows reads from.
+    root: Option<Var>,
+}
+
+impl Loads {
+    /// The variable that a borrowed variable's one definition reads from.
+    fn only_root(self, var: Var) -> Result<Var, String> {
+        match self {
+            Loads {
+                definitions: 1,
+                borrows: 1,
+                root: Some(root),
+            } => Ok(root),
+            _ => Err(format!(
+                "borrowed %{} has {} definitions, {} of them borrows",
+                var.0, self.definitions, self.borrows
+            )),
+        }
+    }
+}
+
+fn loads(function: &Function) -> Vec<Loads> {
+    let mut loads = vec![Loads::default(); function.vars.len()];
     for instr in function.blocks.iter().flat_map(|block| &block.instrs) {
         instr
             .op
-            .visit_definitions(&mut |defined| definitions += usize::from(defined == var));
+            .visit_definitions(&mut |var| loads[var.0 as usize].definitions += 1);
         if let Op::Load {
             dst,
             place,
             borrow: true,
         } = &instr.op
-            && *dst == var
         {
-            roots.push(place.root);
+            let loads = &mut loads[dst.0 as usize];
+            loads.borrows += 1;
+            loads.root = Some(place.root);
         }
     }
-    match roots.as_slice() {
-        [root] if definitions == 1 => Ok(*root),
-        _ => Err(format!(
-            "borrowed %{} has {definitions} definitions, {} of them borrows",
-            var.0,
-            roots.len()
-        )),
+    loads
+}
+
+/// By variable: the end of its chain of borrows.
+fn owners(roles: &[Role]) -> Result<Vec<Var>, String> {
+    let mut owners: Vec<Option<Var>> = vec![None; roles.len()];
+    let mut chain = Vec::new();
+    for start in 0..roles.len() as u32 {
+        let mut var = Var(start);
+        while owners[var.0 as usize].is_none()
+            && let Role::Borrowed(next) = roles[var.0 as usize]
+        {
+            chain.push(var);
+            if chain.len() > roles.len() {
+                return Err(format!("%{start} borrows from itself"));
+            }
+            var = next;
+        }
+        let owner = owners[var.0 as usize].unwrap_or(var);
+        for var in chain.drain(..).chain([var]) {
+            owners[var.0 as usize] = Some(owner);
+        }
     }
+    let all = owners.into_iter().zip(0..);
+    Ok(all.map(|(owner, var)| owner.unwrap_or(Var(var))).collect())
 }
