@@ -548,6 +548,8 @@ ECHO_PLAIN void echo_exit(int64_t code);
 /* coroutines */
 /** Starts `entry` as a coroutine with `args` (moved); the owned future of its result. */
 ECHO_RAISE void *echo_spawn(void *entry, void *args, int32_t position);
+/** As echo_spawn, for an entry without result whose future nobody wants. */
+ECHO_RAISE void echo_spawn_detached(void *entry, void *args, int32_t position);
 ECHO_PARK void echo_yield(int32_t position);
 ECHO_PARK void echo_sleep(int64_t milliseconds, int32_t position);
 /** Called at a loop's back edge when the stack limit reads as all ones: a preemption request. */

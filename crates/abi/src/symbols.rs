@@ -160,6 +160,8 @@ macro_rules! for_each_symbol {
             // ---- coroutines
             /// Starts `entry` as a coroutine with `args` (moved); the owned future of its result.
             raise fn echo_spawn(entry: ptr, args: ptr, position: i32) -> ptr;
+            /// As `echo_spawn`, for an entry without result whose future nobody wants.
+            raise fn echo_spawn_detached(entry: ptr, args: ptr, position: i32) -> void;
             park fn echo_yield(position: i32) -> void;
             park fn echo_sleep(milliseconds: i64, position: i32) -> void;
             /// Called at a loop's back edge when the stack limit reads as all ones: a preemption request.

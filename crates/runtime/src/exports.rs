@@ -11,7 +11,8 @@ pub use crate::channel::{
 };
 pub use crate::future::{
     echo_all, echo_await, echo_future_is_done, echo_future_on_done, echo_promise_new,
-    echo_promise_reject, echo_promise_resolve, echo_race, echo_spawn, echo_try_await,
+    echo_promise_reject, echo_promise_resolve, echo_race, echo_spawn, echo_spawn_detached,
+    echo_try_await,
 };
 pub use crate::panic::{
     echo_panic, echo_panic_divide, echo_panic_index, echo_panic_overflow, echo_panic_text,

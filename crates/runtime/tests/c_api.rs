@@ -332,7 +332,8 @@ fn with_shared_library() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
         let folder = libraries();
-        let run_path = format!("-Wl,-rpath,{}", folder.display());
+        // An old-style path goes before LD_LIBRARY_PATH, in which cargo names a folder that may hold the library of an earlier build.
+        let run_path = format!("-Wl,--disable-new-dtags,-rpath,{}", folder.display());
         let mut all = vec![
             OsStr::new("-L"),
             folder.as_os_str(),

@@ -26,6 +26,17 @@ impl<'p> Body<'_, 'p> {
         self.runtime("echo_spawn", args, ty, call.span)
     }
 
+    /// A spawn as a statement, of type `ty`: nobody wants the future.
+    pub fn spawn_detached(&mut self, call: &'p Call, ty: Ty) {
+        if call.result != Ty::VOID || self.makes_future(call) {
+            self.spawn(call, ty);
+            return;
+        }
+        let (entry, args) = self.crossing_call(call, call.result);
+        let args = vec![RtArg::Entry(entry), RtArg::Tuple(args)];
+        self.runtime("echo_spawn_detached", args, Ty::VOID, call.span);
+    }
+
     /// Waits; the value, of that type.
     pub fn await_future(&mut self, future: Operand, ty: Ty, span: Span) -> Operand {
         let out = self.builder.temp(ty);

@@ -22,9 +22,12 @@ impl<'p> Body<'_, 'p> {
             StmtKind::LetTuple(locals, value) => self.let_tuple(locals, value, span),
             StmtKind::Assign(place, value) => self.assign(place, value, span),
             StmtKind::Update(place, op, value) => self.update(place, *op, value),
-            StmtKind::Expr(value) => {
-                self.expr(value);
-            }
+            StmtKind::Expr(value) => match &value.kind {
+                ExprKind::Spawn(call) => self.spawn_detached(call, value.ty),
+                _ => {
+                    self.expr(value);
+                }
+            },
             StmtKind::Return(value) => self.return_stmt(value.as_ref(), span),
             StmtKind::Break => {
                 let end = self.innermost().end;
