@@ -315,6 +315,8 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 static OUTSIDERS: SpinMutex<Cache> = SpinMutex::new(Cache::new());
 /// Calls of [`visit`] in progress.
 static VISITORS: AtomicUsize = AtomicUsize::new(0);
+/// Whether there has been a scheduler.
+static HAS_RUN: AtomicBool = AtomicBool::new(false);
 /// The running scheduler.
 static SCHEDULER: AtomicPtr<Scheduler> = AtomicPtr::new(ptr::null_mut());
 
@@ -339,7 +341,11 @@ fn inject(coroutine: *mut Coroutine) {
         scheduler.injector.push_all(&[coroutine]);
         scheduler.wake_one();
     });
-    assert!(injected.is_some(), "coroutines need a running scheduler");
+    // What comes too late is lost, like everything that is blocked when a program ends: other threads cannot know in time.
+    assert!(
+        injected.is_some() || HAS_RUN.load(Ordering::Relaxed),
+        "coroutines need a running scheduler"
+    );
 }
 
 /// What to do when nothing can happen any more.
@@ -377,8 +383,7 @@ pub struct Scheduler {
     /// Worker threads that have not ended.
     threads: Mutex<usize>,
     thread_ended: Condvar,
-    /// For the monitor's naps.
-    monitor_bell: (Mutex<bool>, Condvar),
+    monitor_bell: monitor::Bell,
 }
 
 /// How long the end of a program waits for coroutines that do not give up their worker.
@@ -405,8 +410,9 @@ impl Scheduler {
             on_quiescent: Box::new(on_quiescent),
             threads: Mutex::new(0),
             thread_ended: Condvar::new(),
-            monitor_bell: (Mutex::new(false), Condvar::new()),
+            monitor_bell: monitor::Bell::default(),
         }));
+        HAS_RUN.store(true, Ordering::Relaxed);
         NEXT_ID.store(0, Ordering::Relaxed);
         EXTERNAL.store(0, Ordering::SeqCst);
         scheduler
@@ -420,13 +426,15 @@ impl Scheduler {
         SCHEDULER.store(ptr::from_ref(scheduler).cast_mut(), Ordering::SeqCst);
         let monitor = monitor::start(scheduler);
         start();
-        let clean = scheduler.wait_for_threads();
-        scheduler.ring_monitor();
+        let ended = scheduler.wait_for_threads();
+        scheduler.monitor_bell.stop();
         let _ = monitor.join();
         SCHEDULER.store(ptr::null_mut(), Ordering::SeqCst);
         while VISITORS.load(Ordering::SeqCst) != 0 {
             std::thread::yield_now();
         }
+        // The last visitors may have started another one.
+        let clean = ended && scheduler.wait_for_threads();
         let mut stats = scheduler.stats();
         stats.coroutines_left = crate::registry::abandon();
         if clean {
@@ -482,7 +490,7 @@ impl Scheduler {
         self.thread_ended.notify_all();
     }
 
-    /// Waits until the program has stopped and its workers have ended; false if some did not in time.
+    /// Waits until the program has stopped and its workers have ended; whether all did in time.
     fn wait_for_threads(&self) -> bool {
         let mut threads = self
             .threads
@@ -507,15 +515,6 @@ impl Scheduler {
                 .0;
         }
         true
-    }
-
-    fn ring_monitor(&self) {
-        *self
-            .monitor_bell
-            .0
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = true;
-        self.monitor_bell.1.notify_all();
     }
 }
 

@@ -1,6 +1,6 @@
 //! The monitor: a thread that looks after workers whose coroutine does not come back.
 //!
-//! It never runs coroutines and holds no locks while it naps. Every tick it compares the workers' turn counters with those it saw before. A worker
+//! It never runs coroutines, and sleeps while all workers do. Every tick it compares the workers' turn counters with those it saw before. A worker
 //! still in the same turn has what it keeps from the others handed on, and after [`PATIENCE_TICKS`] its coroutine is asked to yield, again and
 //! again until it does.
 
@@ -8,7 +8,8 @@ use super::Scheduler;
 use super::worker::Worker;
 use crate::deadlines;
 use crate::value::print;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -27,16 +28,57 @@ pub fn start(scheduler: &'static Scheduler) -> JoinHandle<()> {
         })
 }
 
+/// How the monitor is told to end, and to begin again after it has slept because all workers do.
+#[derive(Default)]
+pub struct Bell {
+    /// Set at the end of the program. Held by the monitor except while it waits.
+    over: Mutex<bool>,
+    ring: Condvar,
+    /// The monitor waits for a worker to wake. Set while the lock is held.
+    sleeps: AtomicBool,
+}
+
+impl Bell {
+    /// The program is over.
+    pub fn stop(&self) {
+        *self.lock() = true;
+        self.ring.notify_all();
+    }
+
+    /// A worker has stopped sleeping.
+    #[inline]
+    pub fn rouse(&self) {
+        if self.sleeps.load(Ordering::SeqCst) && self.sleeps.swap(false, Ordering::SeqCst) {
+            // With the lock the monitor is certain to wait already.
+            let over = self.lock();
+            self.ring.notify_all();
+            drop(over);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn watch(scheduler: &'static Scheduler) {
     let mut seen = vec![(0u64, 0u32); scheduler.workers.len()];
-    let (bell, ring) = &scheduler.monitor_bell;
-    let mut over = bell.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let all_asleep = || scheduler.idle.sleeping.load(Ordering::SeqCst) == scheduler.workers.len();
+    let bell = &scheduler.monitor_bell;
+    let mut over = bell.lock();
     while !*over {
-        over = ring
-            .wait_timeout(over, TICK)
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .0;
-        if scheduler.idle.sleeping.load(Ordering::SeqCst) < scheduler.workers.len() {
+        if all_asleep() {
+            bell.sleeps.store(true, Ordering::SeqCst);
+            // A worker that left the list before it could see the flag is seen here.
+            if all_asleep() {
+                over = bell.ring.wait(over).unwrap_or_else(PoisonError::into_inner);
+            }
+            bell.sleeps.store(false, Ordering::SeqCst);
+            continue;
+        }
+        let woken = bell.ring.wait_timeout(over, TICK);
+        over = woken.unwrap_or_else(PoisonError::into_inner).0;
+        if !all_asleep() {
             look(scheduler, &mut seen);
             print::flush_pending();
         }

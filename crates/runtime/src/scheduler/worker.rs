@@ -269,10 +269,14 @@ impl Worker {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             arch::set_worker(ptr::from_ref(self).cast_mut().cast());
             *self.limit.lock() = arch::stack_limit_address() as usize;
+            self.scheduler().monitor_bell.rouse();
             while !self.scheduler().stopping.load(Ordering::Relaxed) {
                 match self.next() {
                     Some(coroutine) => self.execute(coroutine),
-                    None => self.sleep(),
+                    None => {
+                        self.sleep();
+                        self.scheduler().monitor_bell.rouse();
+                    }
                 }
             }
             *self.limit.lock() = 0;
