@@ -23,7 +23,7 @@ use echo_sema::typed::Program;
 use echo_syntax::span::SourceMap;
 
 use crate::llvm::{Error, Jit, Llvm, Output};
-use crate::{emit, ir};
+use crate::{emit, hoist, ir};
 
 /// What LLVM text is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +43,12 @@ pub struct Unit<'a> {
 
 impl<'a> Unit<'a> {
     /// From Echo IR to which the ownership pass has been applied.
-    pub fn from_ir(program: &'a Program, sources: &'a SourceMap, module: ir::Module) -> Unit<'a> {
+    pub fn from_ir(
+        program: &'a Program,
+        sources: &'a SourceMap,
+        mut module: ir::Module,
+    ) -> Unit<'a> {
+        hoist::checks_out_of_loops(program, &mut module);
         Unit {
             program,
             sources,

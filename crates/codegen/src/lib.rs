@@ -2,6 +2,7 @@
 
 pub mod compile;
 pub mod emit;
+mod hoist;
 pub mod ir;
 pub mod layout;
 pub mod llvm;

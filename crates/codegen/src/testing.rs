@@ -231,6 +231,7 @@ impl Build {
             path: vec![Step::Index {
                 index: Operand::Const(Const::Int(0, Ty::INT)),
                 checked: true,
+                alone: false,
             }],
             ty: Ty::STRING,
         }

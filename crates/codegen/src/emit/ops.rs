@@ -96,6 +96,11 @@ impl Body<'_, '_> {
                 elements,
             } => self.array(*dst, *element, elements, instr),
             Op::Header { dst, value, which } => self.header(*dst, value, *which),
+            Op::IsAlone { dst, array } => {
+                let block = self.value(array);
+                let alone = self.is_alone(&block);
+                self.assign(*dst, &alone);
+            }
             Op::Call {
                 dst,
                 function,

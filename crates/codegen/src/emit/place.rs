@@ -60,7 +60,11 @@ impl Body<'_, '_> {
                 };
                 self.member(&address.pointer, ty, index, index + 1)
             }
-            Step::Index { index, checked } => self.element(address, ty, index, *checked, mutable),
+            Step::Index {
+                index,
+                checked,
+                alone,
+            } => self.element(address, ty, index, *checked, mutable && !alone),
             Step::Key(key) => self.entry(address, ty, key, mutable),
         }
     }
@@ -81,7 +85,7 @@ impl Body<'_, '_> {
         ty: Ty,
         index: &Operand,
         checked: bool,
-        mutable: bool,
+        make_unique: bool,
     ) -> (String, Ty) {
         let TyKind::Array(element) = *self.emitter.program.types.kind(ty) else {
             unreachable!("only arrays are indexed in a place");
@@ -91,7 +95,7 @@ impl Body<'_, '_> {
         if checked {
             self.check_index(&block, &index);
         }
-        if mutable {
+        if make_unique {
             block = self.unique(address, &block, element);
         }
         let data = self.temp(&format!(
@@ -125,12 +129,17 @@ impl Body<'_, '_> {
         });
     }
 
-    /// The block of the array at `address`, which has no other owner then.
-    fn unique(&mut self, address: &Address, block: &str, element: Ty) -> String {
+    /// Whether the block has one owner, as an `i1`.
+    pub fn is_alone(&mut self, block: &str) -> String {
         let count = self.temp(&format!(
             "load atomic i32, ptr {block} unordered, align 4{COUNT}"
         ));
-        let single = self.temp(&format!("icmp eq i32 {count}, 1"));
+        self.temp(&format!("icmp eq i32 {count}, 1"))
+    }
+
+    /// The block of the array at `address`, which has no other owner then.
+    fn unique(&mut self, address: &Address, block: &str, element: Ty) -> String {
+        let single = self.is_alone(block);
         let (copy, on) = (self.label("copy"), self.label("unique"));
         self.line(&format!(
             "br i1 {single}, label %{on}, label %{copy}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"

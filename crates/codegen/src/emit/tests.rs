@@ -328,6 +328,7 @@ fn places_of_every_kind() {
     let index = Step::Index {
         index: int(3),
         checked: true,
+        alone: false,
     };
     let place = Place {
         root: points,

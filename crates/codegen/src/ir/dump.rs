@@ -219,8 +219,17 @@ impl Dumper<'_> {
             match step {
                 Step::Field(index) => text.push_str(&format!(".{index}")),
                 Step::Payload(index) => text.push_str(&format!(".payload({index})")),
-                Step::Index { index, checked } => {
-                    let open = if *checked { "[" } else { "[unchecked " };
+                Step::Index {
+                    index,
+                    checked,
+                    alone,
+                } => {
+                    let open = match (alone, checked) {
+                        (false, true) => "[",
+                        (false, false) => "[unchecked ",
+                        (true, true) => "[alone ",
+                        (true, false) => "[alone unchecked ",
+                    };
                     text.push_str(&format!("{open}{}]", self.operand(index)));
                 }
                 Step::Key(key) => text.push_str(&format!("[key {}]", self.operand(key))),
@@ -364,6 +373,9 @@ impl Dumper<'_> {
                 self.ty(*element),
                 self.operands(elements)
             ),
+            Op::IsAlone { dst, array } => {
+                format!("{} = is alone {}", var(dst), operand(array))
+            }
             Op::Header { dst, value, which } => {
                 let which = match which {
                     Header::ArrayLen => "array length",

@@ -89,7 +89,7 @@ pub struct Block {
     pub terminator: Option<Terminator>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Instr {
     pub op: Op,
     /// Where it comes from: line table, position argument, comment.
@@ -137,8 +137,13 @@ pub enum Step {
     /// The payload of an Option (`Some`) or Result (0: `Ok`, 1: `Err`); the tag has been tested. Of an enum: the elements of that variant's
     /// payload as if they were a tuple; a `Field` follows.
     Payload(usize),
-    /// Of an array, a signed 64-bit index. `checked`: panics out of range. In a mutable access the array is first made the only owner of its block.
-    Index { index: Operand, checked: bool },
+    /// Of an array, a signed 64-bit index. `checked`: panics out of range. In a mutable access the array is first made the only owner of its block,
+    /// unless it is known to be (`alone`).
+    Index {
+        index: Operand,
+        checked: bool,
+        alone: bool,
+    },
     /// Of a map. Read: the zero value where missing. Mutable access: the map is made unique and a missing entry inserted as zero.
     Key(Operand),
 }
@@ -206,7 +211,7 @@ pub enum Intrinsic {
     Max,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Op {
     /// `dst = operand`; consumes it. Of the same type, but a `Promise[T]` may become a `Future[T]`: they are one kind of block.
     Set {
@@ -302,6 +307,11 @@ pub enum Op {
         value: Operand,
         which: Header,
     },
+    /// `dst: bool` = whether nobody else owns the block of the array.
+    IsAlone {
+        dst: Var,
+        array: Operand,
+    },
     Call {
         dst: Option<Var>,
         function: FnId,
@@ -360,7 +370,7 @@ pub enum Op {
     Drop(Var),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SelectCase {
     pub channel: Var,
     pub send: bool,
@@ -371,7 +381,7 @@ pub struct SelectCase {
     pub span: Span,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Terminator {
     Jump(BlockId),
     Branch {
@@ -480,6 +490,7 @@ impl Op {
             | Op::Variant { .. }
             | Op::Tag { .. }
             | Op::Header { .. }
+            | Op::IsAlone { .. }
             | Op::GlobalLoad { .. }
             | Op::GlobalStore { .. }
             | Op::GlobalAddress { .. }
@@ -540,6 +551,7 @@ impl Op {
             | Op::Not { value, .. }
             | Op::Convert { value, .. }
             | Op::Header { value, .. }
+            | Op::IsAlone { array: value, .. }
             | Op::GlobalStore { value, .. } => value.visit(Use::Borrow, f),
             Op::Intrinsic { args, .. } => {
                 for arg in args {
@@ -617,6 +629,7 @@ impl Op {
             | Op::Tag { dst, .. }
             | Op::Array { dst, .. }
             | Op::Header { dst, .. }
+            | Op::IsAlone { dst, .. }
             | Op::GlobalLoad { dst, .. }
             | Op::GlobalAddress { dst, .. }
             | Op::Select { dst, .. }

@@ -369,6 +369,7 @@ impl Checker<'_> {
                 .iter()
                 .try_for_each(|value| self.has("the element", value, *element)),
             Op::Header { dst, .. } => self.agree("the result", Ty::INT, self.ty(*dst)),
+            Op::IsAlone { dst, .. } => self.agree("the result", Ty::BOOL, self.ty(*dst)),
             Op::Call {
                 dst,
                 function,

@@ -134,6 +134,7 @@ impl<'p> Body<'_, 'p> {
                 let index = Step::Index {
                     index: Operand::Var(count.counter),
                     checked: false,
+                    alone: false,
                 };
                 let place = ir::Place {
                     root: of,

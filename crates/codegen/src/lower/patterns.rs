@@ -409,6 +409,7 @@ fn parts<'p>(pattern: &'p Pattern, place: &Place) -> Vec<(&'p Pattern, Place)> {
                 let index = Step::Index {
                     index: int(number as i128),
                     checked: false,
+                    alone: false,
                 };
                 at(part, &[index])
             })

@@ -33,6 +33,7 @@ impl<'p> Body<'_, 'p> {
                 place.path.push(ir::Step::Index {
                     index,
                     checked: true,
+                    alone: false,
                 });
                 place
             }
@@ -107,6 +108,7 @@ impl<'p> Body<'_, 'p> {
                 Step::Index(index) => ir::Step::Index {
                     index: self.stable(index, &later),
                     checked: true,
+                    alone: false,
                 },
                 Step::Key(key) => ir::Step::Key(self.stable(key, &later)),
             });

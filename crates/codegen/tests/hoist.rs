@@ -1,0 +1,85 @@
+//! Which accesses in counted loops have a second version without checks; `tests/run/values/counted_loops.eo` shows that both do the same.
+
+use echo_codegen::compile::Unit;
+use echo_codegen::{lower, ownership};
+use echo_syntax::SourceMap;
+
+/// The Echo IR that is emitted for a function.
+fn emitted(source: &str) -> String {
+    let mut sources = SourceMap::new();
+    let file = sources.add("test.eo", source);
+    let parsed = echo_syntax::parse(file, sources.file(file).text());
+    let checked = echo_sema::check(&mut sources, &parsed.file);
+    let mut program = checked.program.expect("a program without errors");
+    let mut module = lower::lower(&mut program);
+    ownership::insert(&program, &mut module);
+    Unit::from_ir(&program, &sources, module).ir_text()
+}
+
+#[track_caller]
+fn has(source: &str, wanted: &[&str]) {
+    let text = emitted(source);
+    for wanted in wanted {
+        assert!(text.contains(wanted), "no `{wanted}` in\n{text}");
+    }
+}
+
+#[track_caller]
+fn has_no_second_version(source: &str) {
+    let text = emitted(source);
+    assert!(!text.contains("unchecked"), "{text}");
+    assert!(!text.contains("is alone"), "{text}");
+}
+
+#[test]
+fn reading_by_the_counter() {
+    has(
+        "func f(a: [int], n: int) -> int { let s = 0\n for i in 0..n { s += a[i] }\n return s }",
+        &["array length", "[unchecked i.3]", "load a.0[i.3]"],
+    );
+}
+
+#[test]
+fn storing_by_the_counter_and_below_a_fixed_index() {
+    has(
+        "func f(m: *[[int]], k: int) { for j in 0..9 { m[k][j] += m[0][j] } }",
+        &["is alone", "[alone unchecked j.2] ="],
+    );
+}
+
+#[test]
+fn other_indexes_are_checked_still() {
+    has(
+        "func f(n: int) -> [int] { let a = [0; n]\n for i in 0..n { a[i * 2] = i }\n return a }",
+        &["is alone", "[alone %"],
+    );
+}
+
+#[test]
+fn an_array_that_grows_has_none() {
+    has_no_second_version(
+        "func f(n: int) -> [int] { let a = [0]\n for i in 0..n { a.push(a[i]) }\n return a }",
+    );
+}
+
+#[test]
+fn an_array_that_is_copied_while_it_is_changed_has_none() {
+    has_no_second_version(
+        "func f(n: int) -> [[int]] { let a = [0; n]\n let all: [[int]] = []\n for i in 0..n { a[i] = i\n all.push(a) }\n return all }",
+    );
+}
+
+#[test]
+fn what_a_call_may_change_has_none() {
+    has_no_second_version(
+        "func g(a: *[int]) { a.push(1) }\nfunc f(a: *[int], n: int) { for i in 0..n { a[i] = i\n g(a) } }",
+    );
+    has_no_second_version(
+        "func g(a: *[int]) { a.push(1) }\nfunc f(n: int) -> [int] { let a = [0]\n for i in 0..n { a[i] = i\n g(&a) }\n return a }",
+    );
+}
+
+#[test]
+fn stores_through_arrays_without_views_have_none() {
+    has_no_second_version("func f(m: *[[int]], n: int) { for i in 0..n { m[i][0] = m[1][i] } }");
+}
