@@ -428,6 +428,16 @@ pub unsafe fn close(channel: *mut Channel, position: u32) -> Outcome {
 }
 
 impl Channel {
+    /// The value that a waiting sender has given away, if it holds references. Of any waiter, under its object's lock.
+    pub unsafe fn unsent(node: *const Waiter) -> Option<(*mut u8, &'static TypeDesc)> {
+        // SAFETY: the object of a sender is a channel, alive as long as somebody waits.
+        unsafe {
+            let moved = matches!((*node).purpose, Purpose::Send | Purpose::SendResult);
+            let channel: *const Channel = (*node).object.cast();
+            (moved && (*channel).is_managed()).then(|| ((*node).value, (*channel).element()))
+        }
+    }
+
     unsafe fn wake_closed_receiver(&self, receiver: *mut Waiter) {
         // SAFETY: a claimed receiver is parked, its `value` is a place for one element.
         unsafe {

@@ -19,13 +19,14 @@
 
 use crate::arch;
 use crate::coroutine::{Claim, Coroutine, Ended, Operation, State, WaitInfo};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureKind};
 use crate::future::{self, Future, Waiting};
 use crate::memory;
 use crate::outcome::{self, Outcome};
 use crate::panic::Exception;
 use crate::scheduler;
 use crate::stack;
+use crate::waiter::Purpose;
 use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use std::ffi::c_void;
 use std::mem::swap;
@@ -256,7 +257,7 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
             previous,
             exception,
             future,
-            waiting,
+            mut waiting,
             failure,
             ..
         } = record.read();
@@ -269,8 +270,14 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
         if (*coroutine).claim.add(Claim::ENDED) & Claim::FOUND != 0 {
             scheduler::worker_cache().put_control(coroutine);
         }
+        let is_cancelled =
+            matches!(&ended, Ended::Failed(failure) if failure.kind() == FailureKind::Cancelled);
         (completion.finish)(completion.data, ended);
         debug_assert_ne!(future::state(future), future::PENDING);
+        if is_cancelled {
+            // Whatever blocks is cancelled, hence the awaiter too: for it that is no result that it could go on with.
+            waiting.purpose = Purpose::Await;
+        }
         future::settled(future, waiting)
     }
 }

@@ -130,6 +130,7 @@ pub unsafe fn run(module: *const ModuleInfo, options: Options) -> i32 {
         position::attach(module);
     }
     stack::set_max_stack(options.max_stack.unwrap_or(stack::DEFAULT_MAX_STACK_BYTES));
+    print::mute(false);
     PHASE.store(MAIN_RUNS, Ordering::SeqCst);
     CODE.store(0, Ordering::SeqCst);
     let stats = Scheduler::run(
@@ -194,14 +195,16 @@ unsafe fn start_main(module: *const ModuleInfo, main_exit: bool) {
 unsafe fn main_ended(main_exit: *mut c_void, ended: Ended) {
     match ended {
         Ended::Completed => {
-            // SAFETY: main has written its result.
-            CODE.store(unsafe { *EXIT.0.get() } as i32, Ordering::SeqCst);
-            let _ = PHASE.compare_exchange(
+            let returned = PHASE.compare_exchange(
                 MAIN_RUNS,
                 MAIN_RETURNED,
                 Ordering::SeqCst,
                 Ordering::SeqCst,
             );
+            if returned.is_ok() {
+                // SAFETY: main has written its result.
+                CODE.store(unsafe { *EXIT.0.get() } as i32, Ordering::SeqCst);
+            }
             if main_exit.addr() != 0 {
                 scheduler::request_stop();
             }
@@ -255,18 +258,18 @@ fn report_leaks() {
 /// Cancels what is parked; whether there was anything. Called while nothing runs.
 fn cancel_all() -> bool {
     PHASE.store(DRAINING, Ordering::SeqCst);
-    print::mute();
-    let mut any = false;
-    for coroutine in report::parked() {
-        let coroutine = coroutine.cast_mut();
+    print::mute(true);
+    // All are withdrawn before the first is woken: from then on other workers run again, and could wake the others.
+    let withdrawn: Vec<_> = report::parked()
+        .into_iter()
+        // SAFETY: parked, and nothing runs but this.
+        .filter_map(|coroutine| unsafe { waiter::withdraw(coroutine.cast_mut()) })
+        .collect();
+    let any = !withdrawn.is_empty();
+    for parked in withdrawn {
         let cancelled = Exception::new(FailureKind::Cancelled, Cow::Borrowed("cancelled"), 0, None);
-        // SAFETY: parked, and nothing runs but this; withdrawn, it is ours to wake.
-        unsafe {
-            if waiter::withdraw(coroutine) {
-                scheduler::ready(coroutine, Wake::Raise(cancelled));
-                any = true;
-            }
-        }
+        // SAFETY: withdrawn just now, and woken once.
+        unsafe { parked.wake(cancelled) };
     }
     any
 }

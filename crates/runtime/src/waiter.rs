@@ -16,10 +16,12 @@
 //!
 //! A party is a coroutine, an operating-system thread (a caller outside the scheduler), a select, or a callback.
 
+use crate::channel::Channel;
 use crate::panic::Exception;
 use crate::scheduler::{self, Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake};
 use crate::select::Select;
-use echo_abi::layout::BlockHeader;
+use crate::value;
+use echo_abi::layout::{BlockHeader, TypeDesc};
 use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
@@ -386,29 +388,54 @@ unsafe fn discard(node: *mut Waiter) {
     }
 }
 
-/// Takes a parked coroutine away from what it waits for; whether it waits for something that can be withdrawn from. The caller may then
-/// wake it.
+/// A parked coroutine that waits for nothing any more.
+pub struct Withdrawn {
+    coroutine: *mut Coroutine,
+    /// The value it had given away to be sent, in its frame.
+    unsent: Option<(*mut u8, &'static TypeDesc)>,
+}
+
+/// Takes a parked coroutine away from what it waits for; `None` when that is nothing that can be withdrawn from.
 ///
 /// # Safety
 /// Called while nothing runs: `coroutine` is parked, and nobody claims its waiter meanwhile.
-pub unsafe fn withdraw(coroutine: *mut Coroutine) -> bool {
+pub unsafe fn withdraw(coroutine: *mut Coroutine) -> Option<Withdrawn> {
     // SAFETY: promised by the caller; `parked_with` is what the operation says.
     unsafe {
         if (*coroutine).claim.is_in_place() {
-            return false; // it is its awaiter that is parked
+            return None; // it is its awaiter that is parked
         }
         let parked_with = (*coroutine).parked_with;
-        match (*coroutine).wait.operation {
-            Operation::None | Operation::Sleep | Operation::Scope | Operation::Io => false,
-            Operation::Select => Select::withdraw(parked_with.cast()),
+        let unsent = match (*coroutine).wait.operation {
+            Operation::None | Operation::Sleep | Operation::Scope | Operation::Io => return None,
+            Operation::Select if !Select::withdraw(parked_with.cast()) => return None,
+            Operation::Select => None,
             _ => {
                 let node: *mut Waiter = parked_with.cast();
                 let lock = &(*(*node).object).lock;
                 lock.lock();
                 (*node).party = Party::Withdrawn;
+                let unsent = Channel::unsent(node);
                 lock.unlock();
-                true
+                unsent
             }
+        };
+        Some(Withdrawn { coroutine, unsent })
+    }
+}
+
+impl Withdrawn {
+    /// Wakes it with a panic.
+    ///
+    /// # Safety
+    /// It is still parked, and nobody else wakes it.
+    pub unsafe fn wake(self, exception: Box<Exception>) {
+        // SAFETY: the frame is there until the coroutine is woken, which is its caller's right.
+        unsafe {
+            if let Some((value, desc)) = self.unsent {
+                value::drop(value, desc);
+            }
+            scheduler::ready(self.coroutine, Wake::Raise(exception));
         }
     }
 }

@@ -25,12 +25,15 @@ const BUFFER_BYTES: usize = 64 << 10;
 static PENDING: SpinMutex<Vec<u8>> = SpinMutex::new(Vec::new());
 static OUTPUT: Mutex<Output> = Mutex::new(Output {
     spare: Vec::new(),
+    is_muted: false,
     is_closed: false,
 });
 
 struct Output {
     /// The buffer that takes turns with the pending one.
     spare: Vec<u8>,
+    /// What is printed is discarded.
+    is_muted: bool,
     /// Nothing can be written any more.
     is_closed: bool,
 }
@@ -66,11 +69,11 @@ pub fn flush_pending() {
     }
 }
 
-/// Discards what is printed from now on; what has been printed is written.
-pub fn mute() {
+/// Whether what is printed from now on is discarded.
+pub fn mute(yes: bool) {
     let mut output = lock_output();
     output.drain();
-    output.is_closed = true;
+    output.is_muted = yes;
 }
 
 /// Bytes that may wait in the buffer.
@@ -107,7 +110,7 @@ impl Output {
 
     /// Writes all of it, or finds that nothing can be written.
     fn write(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() && !self.is_closed {
+        while !bytes.is_empty() && !self.is_muted && !self.is_closed {
             // SAFETY: the bytes are valid during the call.
             let written =
                 unsafe { libc::write(libc::STDOUT_FILENO, bytes.as_ptr().cast(), bytes.len()) };

@@ -45,7 +45,7 @@ fn child() {
         "large" => print_text(&"x".repeat(3_000_000)),
         "mute" => {
             print_text("kept\n");
-            print::mute();
+            print::mute(true);
             print_text("dropped\n");
             print::flush();
         }
