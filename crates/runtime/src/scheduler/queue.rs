@@ -5,7 +5,7 @@
 //! owner included, copies slots from `head` on and then moves `head` by compare-and-swap: if that fails, the copies are worthless and forgotten. A slot
 //! is written again only after `head` has passed it, so a successful swap proves that the copies were of this round.
 //!
-//! Free of assembly and of scheduler types; atomics come through one door, so that loom can check it.
+//! Free of assembly and of scheduler types; atomics come through one door, so that loom can check it (`crates/runtime/loom`).
 
 use super::atomic::{AtomicPtr, AtomicU32, Ordering};
 
