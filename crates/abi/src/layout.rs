@@ -224,7 +224,8 @@ pub struct LineRow {
     pub function: u32,
 }
 
-/// Return addresses to source lines, made by the compiler from the finished object. Emitted as the symbol [`LINE_TABLE_SYMBOL`].
+/// Return addresses to source lines, made by the compiler from the finished object. Where functions were inlined, several rows have the same
+/// offset: the function that was called first, the innermost one last. Emitted as the symbol [`LINE_TABLE_SYMBOL`].
 #[repr(C)]
 pub struct LineTable {
     pub base: *const c_void,

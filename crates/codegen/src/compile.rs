@@ -22,7 +22,8 @@ use echo_abi::layout::{LINE_TABLE_SYMBOL, LineRow, LineTable, MODULE_SYMBOL, Mod
 use echo_sema::typed::Program;
 use echo_syntax::span::SourceMap;
 
-use crate::llvm::{Error, Jit, Llvm, Output};
+use crate::ir::{FnId, FunctionKind};
+use crate::llvm::{CodeLine, Error, Jit, Llvm, Output};
 use crate::{emit, hoist, ir};
 
 /// What LLVM text is made for.
@@ -104,7 +105,8 @@ impl<'a> Unit<'a> {
     }
 }
 
-/// Return addresses to lines, for one object: rows sorted by offset, relative to the start of the object's code.
+/// Return addresses to lines, for one object: rows sorted by offset, relative to the start of the object's code. Inlined code has several rows
+/// at its offset: the innermost function comes last.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lines {
     /// Offset, file, line, function, as in [`LineRow`].
@@ -123,22 +125,24 @@ impl Lines {
                 .find(|(_, file)| file.name() == name)
                 .map_or(0, |(id, _)| id.0)
         };
-        let symbols = function_numbers(module, emit::linkage_name);
-        let names = function_numbers(module, |function| function.name.clone());
+        let functions = Functions::new(module);
         let code = crate::llvm::object_code(object).unwrap_or_default();
         let mut rows: Vec<[u32; 4]> = Vec::with_capacity(code.lines.len());
+        // File, line, function: of the function that was called, then of those inlined into it.
+        let mut last: Vec<[u32; 3]> = Vec::new();
         for line in &code.lines {
-            let function = match &line.inlined {
-                Some(name) => names.get(name),
-                None => symbols.get(&line.function),
-            };
-            let function = function.copied().unwrap_or(0);
-            let row = [line.offset, file_number(&line.file), line.line, function];
-            match rows.last() {
-                // What the compiler made up belongs to the line before it.
-                Some(last) if last[3] == function && line.line == 0 => {}
-                Some(last) if last[1..] == row[1..] => {}
-                _ => rows.push(row),
+            let frames: Vec<_> = functions
+                .frames(line)
+                .map(|(file, line, function)| [file_number(file), line, function])
+                .collect();
+            // What the compiler made up belongs to the line before it.
+            let is_made_up = line.line == 0 && is_in_same_functions(&frames, &last);
+            if !is_made_up && frames != last {
+                rows.extend(frames.iter().map(|frame| {
+                    let [file, line_number, function] = *frame;
+                    [line.offset, file, line_number, function]
+                }));
+                last = frames;
             }
         }
         Lines {
@@ -194,15 +198,67 @@ impl Lines {
     }
 }
 
-/// Functions' names of that kind to their numbers in the module's table of functions.
-fn function_numbers(
-    module: &ir::Module,
-    name: impl Fn(&ir::Function) -> String,
-) -> HashMap<String, u32> {
-    (1..)
-        .zip(&module.functions)
-        .map(|(number, function)| (name(function), number))
-        .collect()
+/// Whether two places are in the same functions, called from the same places.
+fn is_in_same_functions(left: &[[u32; 3]], right: &[[u32; 3]]) -> bool {
+    let (Some((left, left_around)), Some((right, right_around))) =
+        (left.split_last(), right.split_last())
+    else {
+        return false;
+    };
+    left[2] == right[2] && left_around == right_around
+}
+
+/// The functions of a module as traces show them.
+struct Functions<'a> {
+    module: &'a ir::Module,
+    /// To numbers in the module's table of functions, which count from 1.
+    by_symbol: HashMap<String, u32>,
+    by_name: HashMap<&'a str, u32>,
+}
+
+impl Functions<'_> {
+    fn new(module: &ir::Module) -> Functions<'_> {
+        let numbered = || (1..).zip(&module.functions);
+        Functions {
+            module,
+            by_symbol: numbered()
+                .map(|(number, function)| (emit::linkage_name(function), number))
+                .collect(),
+            by_name: numbered()
+                .map(|(number, function)| (emit::debug_name(function), number))
+                .collect(),
+        }
+    }
+
+    /// File, line and number of the function that code is in, then of those inlined into it.
+    fn frames<'c>(&'c self, code: &'c CodeLine) -> impl Iterator<Item = (&'c str, u32, u32)> {
+        let callees = code.inlined.iter().map(|call| &*call.function);
+        let names = callees.clone().map(|name| self.by_name.get(name));
+        let numbers = std::iter::once(self.by_symbol.get(&code.function)).chain(names);
+        let calls = code.inlined.iter().map(|call| (&*call.file, call.line));
+        let places = calls.chain([(&*code.file, code.line)]);
+        let callees = callees.map(Some).chain([None]);
+        let frames = numbers.zip(places).zip(callees);
+        frames.map(move |((number, (file, line)), callee)| {
+            let number = number.copied().unwrap_or(0);
+            match self.is_unwritten(number, callee) {
+                true => (file, 0, number),
+                false => (file, line, number),
+            }
+        })
+    }
+
+    /// Whether nobody wrote what a function does there: wrappers have no text, and nothing in it calls `main` for the top level.
+    fn is_unwritten(&self, number: u32, callee: Option<&str>) -> bool {
+        let index = number.checked_sub(1);
+        let function = index.and_then(|index| self.module.functions.get(index as usize));
+        let is_top_level = index.is_some_and(|index| self.module.main == Some(FnId(index)));
+        match function.map(|function| function.kind) {
+            _ if is_top_level => callee == Some("main"),
+            Some(FunctionKind::Entry | FunctionKind::Closure) => true,
+            Some(FunctionKind::Normal) | None => false,
+        }
+    }
 }
 
 /// What `eo run` loads, and its cache keeps.

@@ -100,13 +100,15 @@ print outer(len(\"ab\"))
     let object = unit.output(&llvm, 2, Output::Object).expect("an object");
     let code = object_code(&object).expect("code");
     let rows = code.lines.iter().filter(|row| row.line == 2);
-    let functions: Vec<_> = rows
-        .map(|row| (row.function.as_str(), row.inlined.as_deref()))
-        .collect();
-    assert!(!functions.is_empty());
-    for function in functions {
-        assert_eq!(function, ("eo.$main", Some("inner")));
+    let mut found = 0;
+    for row in rows {
+        let calls = row.inlined.iter();
+        let calls: Vec<_> = calls.map(|call| (&*call.function, call.line)).collect();
+        assert_eq!(row.function, "eo.$main");
+        assert_eq!(calls, [("outer", 7), ("inner", 5)]);
+        found += 1;
     }
+    assert!(found > 0);
 }
 
 #[test]

@@ -147,7 +147,7 @@ impl Failure {
         for site in inner
             .trace
             .iter()
-            .filter_map(|&address| position::of_address(address))
+            .flat_map(|&address| position::of_address(address))
         {
             let _ = writeln!(text, "  at {} ({}:{})", site.function, site.file, site.line);
         }
@@ -173,7 +173,7 @@ impl Failure {
             self.0
                 .trace
                 .iter()
-                .find_map(|&address| position::of_address(address))
+                .find_map(|&address| position::of_address(address).next())
         })
     }
 

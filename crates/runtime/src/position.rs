@@ -2,7 +2,7 @@
 //!
 //! The tables belong to the running module ([`ModuleInfo`]), which is attached once at start and lives as long as the process.
 
-use echo_abi::layout::{LineTable, ModuleInfo, Text};
+use echo_abi::layout::{LineRow, LineTable, ModuleInfo, Text};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 static MODULE: AtomicPtr<ModuleInfo> = AtomicPtr::new(std::ptr::null_mut());
@@ -38,26 +38,35 @@ pub fn site(position: u32) -> Option<Site> {
     })
 }
 
-/// The place of the call that returns to `address`; `None` outside the program's own code.
-pub fn of_address(address: usize) -> Option<Site> {
-    let module = module()?;
+/// The places of the call that returns to `address`: more than one where functions were inlined, the innermost first; none outside the
+/// program's own code.
+pub fn of_address(address: usize) -> impl Iterator<Item = Site> {
+    let rows = rows_of(address).unwrap_or_default();
+    let known = rows.iter().rev().filter(|row| row.line != 0);
+    known.filter_map(|row| {
+        let module = module()?;
+        Some(Site {
+            function: function(module, row.function),
+            file: file(module, row.file),
+            line: row.line,
+        })
+    })
+}
+
+/// The rows of the table that hold for the call that returns to `address`.
+fn rows_of(address: usize) -> Option<&'static [LineRow]> {
     // SAFETY: a non-null table is valid while the module is attached.
-    let table: &LineTable = unsafe { module.lines.as_ref()? };
+    let table: &LineTable = unsafe { module()?.lines.as_ref()? };
     let offset = address.checked_sub(1)?.checked_sub(table.base as usize)?;
     if offset as u64 >= table.code_size || table.count == 0 {
         return None;
     }
     // SAFETY: `rows` has `count` rows.
     let rows = unsafe { std::slice::from_raw_parts(table.rows, table.count as usize) };
-    let index = rows
-        .partition_point(|row| row.offset as usize <= offset)
-        .checked_sub(1)?;
-    let row = &rows[index];
-    (row.line != 0).then(|| Site {
-        function: function(module, row.function),
-        file: file(module, row.file),
-        line: row.line,
-    })
+    let end = rows.partition_point(|row| row.offset as usize <= offset);
+    let last = rows[..end].last()?;
+    let start = rows[..end].partition_point(|row| row.offset < last.offset);
+    Some(&rows[start..end])
 }
 
 /// Whether a return address lies in the program's own code (or nothing is known about where that is).

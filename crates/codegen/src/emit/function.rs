@@ -37,8 +37,8 @@ pub struct Body<'e, 'a> {
 /// The text of a function's definition.
 pub fn emit<'a>(emitter: &mut Emitter<'a>, function: &'a Function, index: u32) -> String {
     let symbol = text::function_symbol(function);
-    let subprogram =
-        emitter.subprogram(&function.name, &text::linkage_name(function), function.span);
+    let (name, linkage) = (text::debug_name(function), text::linkage_name(function));
+    let subprogram = emitter.subprogram(name, &linkage, function.span);
     let mut body = Body {
         emitter,
         function,

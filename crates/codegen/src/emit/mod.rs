@@ -27,7 +27,7 @@ use echo_syntax::span::{SourceMap, Span};
 
 use crate::ir;
 
-pub use text::{escape, linkage_name};
+pub use text::{debug_name, escape, linkage_name};
 
 /// A function of every module; where it is tells where the module's code is.
 pub const ANCHOR: &str = "echo.drop_globals";

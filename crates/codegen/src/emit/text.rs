@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::ir::Function;
+use crate::ir::{Function, FunctionKind};
 
 /// A global symbol, quoted: any characters may stand in it.
 pub fn symbol(name: &str) -> String {
@@ -12,6 +12,14 @@ pub fn symbol(name: &str) -> String {
 /// The name of a function of the program in the object.
 pub fn linkage_name(function: &Function) -> String {
     format!("eo.{}", function.symbol)
+}
+
+/// The name of a function in debug information: wrappers have another than what they wrap.
+pub fn debug_name(function: &Function) -> &str {
+    match function.kind {
+        FunctionKind::Normal => &function.name,
+        FunctionKind::Closure | FunctionKind::Entry => &function.symbol,
+    }
 }
 
 /// The symbol of a function of the program.

@@ -10,7 +10,17 @@ pub struct Inlined {
     pub end: u64,
     /// Inlined into inlined code is deeper.
     depth: isize,
+    pub call: InlinedCall,
+}
+
+/// A call whose callee was put in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InlinedCall {
+    /// The name of the callee.
     pub function: String,
+    /// Where the call stands; line 0 where the compiler made it up.
+    pub file: String,
+    pub line: u32,
 }
 
 /// All inlined code of an object, deeper code later; `section` gives a section's bytes.
@@ -40,16 +50,36 @@ fn unit_code<R: Reader>(dwarf: &Dwarf<R>, unit: &Unit<R>, found: &mut Vec<Inline
         };
         let name = unit.entry(origin).ok()?.attr_value(gimli::DW_AT_name)?;
         let name = dwarf.attr_string(unit, name).ok()?;
-        let function = name.to_string_lossy().ok()?.into_owned();
+        let call = InlinedCall {
+            function: name.to_string_lossy().ok()?.into_owned(),
+            file: call_file(dwarf, unit, entry).unwrap_or_default(),
+            line: entry
+                .attr_value(gimli::DW_AT_call_line)
+                .and_then(|line| line.udata_value())
+                .map_or(0, |line| line as u32),
+        };
         let mut ranges = dwarf.die_ranges(unit, entry).ok()?;
         while let Ok(Some(range)) = ranges.next() {
             found.push(Inlined {
                 start: range.begin,
                 end: range.end,
                 depth: entry.depth(),
-                function: function.clone(),
+                call: call.clone(),
             });
         }
     }
     Some(())
+}
+
+fn call_file<R: Reader>(
+    dwarf: &Dwarf<R>,
+    unit: &Unit<R>,
+    entry: &gimli::DebuggingInformationEntry<R>,
+) -> Option<String> {
+    let AttributeValue::FileIndex(index) = entry.attr_value(gimli::DW_AT_call_file)? else {
+        return None;
+    };
+    let file = unit.line_program.as_ref()?.header().file(index)?;
+    let name = dwarf.attr_string(unit, file.path_name()).ok()?;
+    Some(name.to_string_lossy().ok()?.into_owned())
 }

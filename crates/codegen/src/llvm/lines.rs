@@ -1,6 +1,6 @@
 //! From the line program of an object to rows of code addresses.
 
-use super::inlined;
+use super::inlined::{self, InlinedCall};
 use gimli::{EndianSlice, LittleEndian};
 use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolKind};
 
@@ -14,8 +14,8 @@ pub struct CodeLine {
     pub line: u32,
     /// The symbol of the function the code is in.
     pub function: String,
-    /// The name of the function it was inlined from.
-    pub inlined: Option<String>,
+    /// The calls it was inlined by, innermost last.
+    pub inlined: Vec<InlinedCall>,
 }
 
 /// What the tables of an object say about its `.text` section.
@@ -83,7 +83,7 @@ fn code_lines(file: &object::File<'_>, functions: &[(u64, String)]) -> Option<Ve
             file: file.unwrap_or_default(),
             line: row.line().map_or(0, |line| line.get() as u32),
             function: function.clone(),
-            inlined: None,
+            inlined: Vec::new(),
         });
     }
     lines.sort_by_key(|line| line.offset);
@@ -100,7 +100,7 @@ fn code_lines(file: &object::File<'_>, functions: &[(u64, String)]) -> Option<Ve
         let row = |at: u64| lines.partition_point(|line: &CodeLine| u64::from(line.offset) < at);
         let rows = row(code.start)..row(code.end);
         for line in &mut lines[rows] {
-            line.inlined = Some(code.function.clone());
+            line.inlined.push(code.call.clone());
         }
     }
     Some(lines)

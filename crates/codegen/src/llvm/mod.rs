@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
+pub use inlined::InlinedCall;
 pub use jit::Jit;
 pub use lines::{CodeLine, ObjectCode, object_code};
 
