@@ -83,3 +83,36 @@ fn what_a_call_may_change_has_none() {
 fn stores_through_arrays_without_views_have_none() {
     has_no_second_version("func f(m: *[[int]], n: int) { for i in 0..n { m[i][0] = m[1][i] } }");
 }
+
+/// Turns are counted in strips where each ends soon, so that they need no poll of their own.
+#[test]
+fn calls_of_brief_functions_make_no_poll_per_turn() {
+    let strips = |callee: &str| {
+        let text = emitted(&format!(
+            "{callee}\nfunc f(n: int) -> int {{ let s = 0\n for i in 0..n {{ s += g(i) }}\n return s }}"
+        ));
+        text.contains("min u64")
+    };
+    assert!(strips(
+        "func h(i: int) -> int { return i * 2 }\nfunc g(i: int) -> int { return h(i) + 1 }"
+    ));
+    assert!(!strips(
+        "func g(i: int) -> int { if i < 2 { return i }\n return g(i - 1) }"
+    ));
+    assert!(!strips(
+        "func g(i: int) -> int { let s = 0\n for j in 0..i { s += j }\n return s }"
+    ));
+    // Each calls the one before twice.
+    let deep: String = (1..8)
+        .map(|n| {
+            format!(
+                "func g{n}(i: int) -> int {{ return g{}(i) + g{}(i) }}\n",
+                n - 1,
+                n - 1
+            )
+        })
+        .collect();
+    assert!(!strips(&format!(
+        "func g0(i: int) -> int {{ return i * i + i }}\n{deep}func g(i: int) -> int {{ return g7(i) }}"
+    )));
+}

@@ -70,7 +70,7 @@ pub fn is_quiet(expr: &Expr) -> bool {
     quiet
 }
 
-fn is_quiet_kind(kind: &ExprKind) -> bool {
+pub fn is_quiet_kind(kind: &ExprKind) -> bool {
     match kind {
         ExprKind::Call(call) => {
             matches!(call.callee, Callee::Builtin(builtin) if is_quiet_builtin(builtin))
@@ -116,38 +116,6 @@ fn is_quiet_builtin(builtin: Builtin) -> bool {
             | Builtin::WrappingMul
             | Builtin::WrappingNeg
     )
-}
-
-/// Whether a loop around the block may do without polling at every turn: each turn ends soon. The block has no loop, calls nothing of the program and
-/// never waits.
-pub fn is_call_free(block: &Block) -> bool {
-    let mut free = true;
-    walk_block(block, &mut |node| {
-        free &= match node {
-            Node::Expr(expr) => is_call_free_kind(&expr.kind),
-            Node::Stmt(stmt) => !matches!(
-                stmt.kind,
-                StmtKind::While(..)
-                    | StmtKind::Loop(_)
-                    | StmtKind::ForRange { .. }
-                    | StmtKind::ForEach { .. }
-                    | StmtKind::ForMap { .. }
-                    | StmtKind::Select(_)
-                    | StmtKind::Defer(_)
-            ),
-            Node::Changed(_) => true,
-        };
-    });
-    free
-}
-
-fn is_call_free_kind(kind: &ExprKind) -> bool {
-    match kind {
-        ExprKind::Ref(_) | ExprKind::Match(_) | ExprKind::Diverge(_) | ExprKind::Question(_) => {
-            true
-        }
-        _ => is_quiet_kind(kind),
-    }
 }
 
 /// Visits everything in the block, in source order.

@@ -1,14 +1,13 @@
 //! Loops. Every turn ends in a poll, so that a loop that never waits can be preempted.
 //!
-//! A counted loop whose body has no calls is cut into strips of [`STRIP`] turns, with a poll after each strip: a poll in every turn would keep LLVM
-//! from vectorising it.
+//! A counted loop whose turns end soon ([`super::brief`]) is cut into strips of [`STRIP`] turns, with a poll after each strip: a poll in every turn
+//! would keep LLVM from vectorising it.
 
 use echo_sema::typed::{BinaryOp, Block, CompareOp, Conversion, Expr, LocalId};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::body::{Body, Loop, int, whole};
-use super::effects::is_call_free;
 use crate::ir::{self, BlockId, Const, Intrinsic, Op, Operand, RtArg, Step, Var};
 
 /// Turns between polls: the poll costs less than a thousandth of them, and they take microseconds.
@@ -52,6 +51,12 @@ impl<'p> Body<'_, 'p> {
 
     // ------------------------------------------------------------ counting
 
+    /// Whether each turn of a loop around the block ends soon.
+    fn is_brief(&mut self, block: &Block) -> bool {
+        let program = self.program();
+        self.lowering.brief.is_brief(program, block)
+    }
+
     pub fn for_range(
         &mut self,
         local: LocalId,
@@ -72,7 +77,8 @@ impl<'p> Body<'_, 'p> {
             Operand::Var(_) => Operand::Var(self.copied(end, span)),
             constant => constant,
         };
-        self.count_up(&count, &end, is_call_free(body), |this| {
+        let strips = self.is_brief(body);
+        self.count_up(&count, &end, strips, |this| {
             this.block(body);
         });
     }
@@ -220,7 +226,7 @@ impl<'p> Body<'_, 'p> {
         let iterated = self.copied(operand, iterable.span);
         match self.kind(ty) {
             TyKind::Array(_) => {
-                let strips = is_call_free(body);
+                let strips = self.is_brief(body);
                 self.each_element(iterated, local, strips, span, |this| {
                     this.block(body);
                 });

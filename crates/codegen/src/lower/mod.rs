@@ -19,6 +19,7 @@
 //! For a global without zero value there is a hidden `bool`, set by the first assignment and looked at by every read.
 
 mod body;
+mod brief;
 mod builder;
 mod builtins;
 mod calls;
@@ -45,6 +46,7 @@ use echo_syntax::span::Span;
 
 use crate::ir::{FnId, Function, Module};
 use body::Body;
+use brief::Brief;
 use prepare::Prepared;
 use wrappers::Wrapper;
 
@@ -77,6 +79,7 @@ struct Lowering<'p> {
     /// Wrappers still to be lowered, with the place that first asked for each.
     pending: Vec<(FnId, Wrapper, Span)>,
     symbols: HashSet<String>,
+    brief: Brief,
 }
 
 impl<'p> Lowering<'p> {
@@ -88,6 +91,7 @@ impl<'p> Lowering<'p> {
             wrappers: HashMap::new(),
             pending: Vec::new(),
             symbols: HashSet::new(),
+            brief: Brief::default(),
         }
     }
 
