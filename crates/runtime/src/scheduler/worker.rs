@@ -507,6 +507,10 @@ impl Worker {
                 }
                 Reason::Yield | Reason::Preempted => {
                     (*coroutine).set_state(State::Ready);
+                    // What it spawned last has waited longer.
+                    if let Some(newest) = self.take_newest() {
+                        self.push(newest);
+                    }
                     self.push(coroutine);
                 }
                 Reason::Exited => self.finish(coroutine, Ended::Completed),
