@@ -1,11 +1,15 @@
 //! Which accesses in counted loops have a second version without checks; `tests/run/values/counted_loops.eo` shows that both do the same.
 
-use echo_codegen::compile::Unit;
+use echo_codegen::compile::{Purpose, Unit};
 use echo_codegen::{lower, ownership};
 use echo_syntax::SourceMap;
 
-/// The Echo IR that is emitted for a function.
+/// The Echo IR that is emitted for a program.
 fn emitted(source: &str) -> String {
+    with_unit(source, |unit| unit.ir_text())
+}
+
+fn with_unit(source: &str, text: impl FnOnce(&Unit<'_>) -> String) -> String {
     let mut sources = SourceMap::new();
     let file = sources.add("test.eo", source);
     let parsed = echo_syntax::parse(file, sources.file(file).text());
@@ -13,7 +17,7 @@ fn emitted(source: &str) -> String {
     let mut program = checked.program.expect("a program without errors");
     let mut module = lower::lower(&mut program);
     ownership::insert(&program, &mut module);
-    Unit::from_ir(&program, &sources, module).ir_text()
+    text(&Unit::from_ir(&program, &sources, module))
 }
 
 #[track_caller]
@@ -117,4 +121,29 @@ fn calls_of_brief_functions_make_no_poll_per_turn() {
     assert!(!strips(&format!(
         "func g0(i: int) -> int {{ return i * i + i }}\n{deep}func g(i: int) -> int {{ return g7(i) }}"
     )));
+}
+
+#[test]
+fn small_functions_that_call_themselves_are_unfolded() {
+    let text = |source: &str| with_unit(source, |unit| unit.llvm_text(Purpose::Jit));
+    let fib =
+        text("func fib(n: int) -> int { if n < 2 { return n }\n return fib(n - 1) + fib(n - 2) }");
+    for (caller, callee, calls) in [
+        ("fib", "fib$copy1", 2),
+        ("fib$copy1", "fib$copy2", 2),
+        ("fib$copy2", "fib", 2),
+    ] {
+        let (_, body) = fib
+            .split_once(&format!("define internal i64 @\"eo.{caller}\"("))
+            .expect("it is there");
+        let body = body.split("\ndefine").next().unwrap_or(body);
+        assert_eq!(
+            body.matches(&format!("@\"eo.{callee}\"(")).count(),
+            calls,
+            "{body}"
+        );
+    }
+    assert!(!text("func f(n: int) -> int { return n + 1 }").contains("$copy"));
+    let looping = "func f(n: int) -> int { let s = 0\n for i in 0..n { s += f(i) }\n return s }";
+    assert!(!text(looping).contains("$copy"));
 }

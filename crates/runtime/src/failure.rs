@@ -4,6 +4,7 @@
 //! caused hold it. It is *observed* once somebody awaited it. An unobserved failure is reported on stderr exactly once: when its future goes away
 //! or at the end of the program, whichever comes first.
 
+use crate::panic::MAX_TRACE;
 use crate::position::{self, Site};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -148,6 +149,7 @@ impl Failure {
             .trace
             .iter()
             .flat_map(|&address| position::of_address(address))
+            .take(MAX_TRACE)
         {
             let _ = writeln!(text, "  at {} ({}:{})", site.function, site.file, site.line);
         }

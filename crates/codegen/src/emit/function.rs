@@ -7,8 +7,8 @@ use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::types::Helper;
-use super::{Emitter, text};
-use crate::ir::{self, Const, Function, FunctionKind, Instr, Op, Operand, Terminator, Var};
+use super::{Emitter, text, unfold};
+use crate::ir::{self, Const, FnId, Function, FunctionKind, Instr, Op, Operand, Terminator, Var};
 use crate::layout;
 
 /// A function being printed.
@@ -17,6 +17,8 @@ pub struct Body<'e, 'a> {
     pub function: &'a Function,
     /// Index into the module's table of function names.
     index: u32,
+    /// The function's number, and the symbol that it calls itself by.
+    pub itself: (FnId, String),
     /// The entry block's allocas.
     allocas: String,
     out: String,
@@ -34,15 +36,41 @@ pub struct Body<'e, 'a> {
     commented_line: u32,
 }
 
-/// The text of a function's definition.
+/// The text of a function's definition, and of the copies that are inlined into it.
 pub fn emit<'a>(emitter: &mut Emitter<'a>, function: &'a Function, index: u32) -> String {
-    let symbol = text::function_symbol(function);
+    // The table of names begins with one that is no function's.
+    let id = FnId(index - 1);
+    let count = unfold::copies(function, id) + 1;
+    let symbols: Vec<String> = (0..count)
+        .map(|copy| unfold::symbol(function, copy))
+        .collect();
+    let next = symbols.iter().cycle().skip(1);
+    let attributes = std::iter::once("").chain(std::iter::repeat(" alwaysinline"));
+    let definitions = symbols.iter().zip(next).zip(attributes);
+    definitions
+        .map(|((symbol, next), attributes)| {
+            let itself = (id, next.as_str());
+            definition(emitter, function, index, symbol, itself, attributes)
+        })
+        .collect()
+}
+
+/// One definition, which calls something else for itself.
+fn definition<'a>(
+    emitter: &mut Emitter<'a>,
+    function: &'a Function,
+    index: u32,
+    symbol: &str,
+    itself: (FnId, &str),
+    attributes: &str,
+) -> String {
     let (name, linkage) = (text::debug_name(function), text::linkage_name(function));
     let subprogram = emitter.subprogram(name, &linkage, function.span);
     let mut body = Body {
         emitter,
         function,
         index,
+        itself: (itself.0, itself.1.to_string()),
         allocas: String::new(),
         out: String::new(),
         temps: 0,
@@ -67,7 +95,7 @@ pub fn emit<'a>(emitter: &mut Emitter<'a>, function: &'a Function, index: u32) -
     body.landing_pads();
     let signature = body.signature();
     format!(
-        "\ndefine internal {} {symbol}({}) #0{personality} !dbg !{subprogram} {{\nentry:\n{}{}}}\n",
+        "\ndefine internal {} {symbol}({}) #0{attributes}{personality} !dbg !{subprogram} {{\nentry:\n{}{}}}\n",
         signature.0, signature.1, body.allocas, body.out
     )
 }

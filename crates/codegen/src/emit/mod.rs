@@ -18,6 +18,7 @@ mod runtime;
 mod tests;
 mod text;
 mod types;
+mod unfold;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;

@@ -109,7 +109,11 @@ impl Body<'_, '_> {
                 let module = self.emitter.module;
                 let callee = &module.functions[function.0 as usize];
                 debug_assert_ne!(callee.kind, FunctionKind::Entry);
-                let symbol = text::function_symbol(callee);
+                let symbol = if *function == self.itself.0 {
+                    self.itself.1.clone()
+                } else {
+                    text::function_symbol(callee)
+                };
                 let args = self.args(args);
                 self.call_into(*dst, callee.result, &symbol, args);
             }
