@@ -154,6 +154,8 @@ pub struct Coroutine {
     pub in_place: *mut InPlace,
     /// Who may run it; see [`in_place`](crate::in_place).
     pub claim: Claim,
+    /// For `stack`: the limit of the big segment is lowered for the cleanups of an overflow.
+    pub reserve_is_open: bool,
     pub inline_args: InlineArgs,
 }
 

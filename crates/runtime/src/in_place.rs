@@ -15,7 +15,7 @@
 //!   the awaiting stub, and then [`end`] on the worker's stack. A panic is unwound up to that frame, where [`unwind::stop`](crate::unwind::stop) finds the
 //!   record of the call and goes on to [`end`] as well.
 //!
-//! Only where the awaiter's stack has room: a coroutine on its own stack could use all of it.
+//! Only where the call can have as much stack as a coroutine on its own: see [`stack::has_room_for_call`].
 
 use crate::arch;
 use crate::coroutine::{Claim, Coroutine, Ended, Operation, State, WaitInfo};
@@ -25,7 +25,7 @@ use crate::memory;
 use crate::outcome::{self, Outcome};
 use crate::panic::Exception;
 use crate::scheduler;
-use crate::stack;
+use crate::stack::{self, BeforeCall};
 use crate::waiter::Purpose;
 use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use std::ffi::c_void;
@@ -49,6 +49,7 @@ pub struct InPlace {
     future: *mut Future,
     waiting: Waiting,
     failure: Option<Failure>,
+    stack: BeforeCall,
 }
 
 /// Which coroutine's result a future is: address and generation of its control block, in one word. 0 names none.
@@ -143,7 +144,9 @@ pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option
             return None;
         }
         let awaiter = scheduler::current()?;
-        if !has_room(awaiter) || !(*coroutine).claim.take(name.generation(), Claim::IN_PLACE) {
+        if !stack::has_room_for_call(awaiter, arch::stub_frame())
+            || !(*coroutine).claim.take(name.generation(), Claim::IN_PLACE)
+        {
             return None;
         }
         if scheduler::take_out(coroutine) {
@@ -179,6 +182,7 @@ unsafe fn enter(
             future,
             waiting,
             failure: None,
+            stack: stack::begin_call(awaiter, arch::stub_frame()),
         });
         (*awaiter).in_place = record;
         (*awaiter).exception = std::ptr::null_mut();
@@ -186,20 +190,6 @@ unsafe fn enter(
     Outcome {
         value: record.expose_provenance() as u64,
         status: outcome::CALL,
-    }
-}
-
-/// Whether a call can use as much stack as it is likely to need.
-///
-/// # Safety
-/// `awaiter` is the running coroutine, in a stub.
-unsafe fn has_room(awaiter: *const Coroutine) -> bool {
-    // SAFETY: promised by the caller.
-    unsafe {
-        let awaiter = &*awaiter;
-        let on_big = awaiter.limit == awaiter.big_limit;
-        awaiter.first_top != 0
-            && (!on_big || arch::stub_frame() - awaiter.big_limit > stack::max_stack() / 2)
     }
 }
 
@@ -236,9 +226,6 @@ pub unsafe fn fail(coroutine: *mut Coroutine, failure: Failure) -> ! {
     // SAFETY: promised by the caller.
     unsafe {
         let record = (*coroutine).in_place;
-        if (*record).exception.is_null() {
-            stack::close_reserve(coroutine);
-        }
         (*record).failure = Some(failure);
         arch::leave_in_place(record)
     }
@@ -259,9 +246,11 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
             future,
             mut waiting,
             failure,
+            stack,
             ..
         } = record.read();
         memory::give(record.cast(), size_of::<InPlace>());
+        stack::end_call(awaiter, stack);
         (*awaiter).in_place = previous;
         (*awaiter).exception = exception;
         swap_identities(awaiter, coroutine);

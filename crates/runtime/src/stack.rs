@@ -7,10 +7,11 @@
 //!
 //! ```text
 //! first segment   [ slack 352 | limit … usable … top ]
-//! big segment     [ slack 1024 | reserve 16 KiB | limit … usable … top ]
+//! big segment     [ slack 1024 | reserve 16 KiB | calls in place | limit … usable … top ]
 //! page stack      [ guard page | slack 1024 | reserve 16 KiB | limit … top ]
 //! ```
-//! The reserve is opened for the cleanups of a coroutine that overflowed.
+//! The reserve is opened for the cleanups of a coroutine that overflowed. A [call in place](crate::in_place) that begins in the upper quarter of a
+//! big segment has the limit moved down, so that it has as much as on a stack of its own ([`call_limit`]).
 
 use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
 use crate::coroutine::{Coroutine, State};
@@ -69,8 +70,13 @@ pub fn max_stack() -> usize {
 }
 
 fn big_bytes() -> usize {
-    (MAX_STACK_BYTES.load(Ordering::Relaxed) + RESERVE_BYTES + BIG_SLACK)
+    (max_stack() + in_place_bytes() + SEGMENT_BYTES[3] + RESERVE_BYTES + BIG_SLACK)
         .next_multiple_of(PAGE_BYTES)
+}
+
+/// How far down a big segment a call in place may begin.
+fn in_place_bytes() -> usize {
+    max_stack() / 4
 }
 
 /// Segments are linked through their last word, where a fresh stack is touched first anyway.
@@ -160,7 +166,8 @@ impl Cache {
             let entry = (*coroutine).entry;
             if (*entry).stack == STACK_PAGES {
                 let base = self.take_stack(StackKind::Pages);
-                set_big(coroutine, base + PAGE_BYTES, PAGE_STACK_BYTES - PAGE_BYTES);
+                (*coroutine).big_top = base + PAGE_STACK_BYTES;
+                (*coroutine).big_limit = base + PAGE_BYTES + BIG_SLACK + RESERVE_BYTES;
                 (*coroutine).first_limit = 0;
                 (*coroutine).first_top = 0;
                 (*coroutine).limit = (*coroutine).big_limit;
@@ -175,6 +182,7 @@ impl Cache {
                 (*coroutine).big_top = 0;
                 (*coroutine).big_limit = 0;
             }
+            (*coroutine).reserve_is_open = false;
             arch::prepare(coroutine, (*coroutine).top());
         }
     }
@@ -346,16 +354,6 @@ fn map(bytes: usize) -> *mut u8 {
     memory.cast()
 }
 
-/// # Safety
-/// `coroutine` is owned by the caller; `bytes` from `base` are its memory.
-unsafe fn set_big(coroutine: *mut Coroutine, base: usize, bytes: usize) {
-    // SAFETY: promised by the caller.
-    unsafe {
-        (*coroutine).big_top = base + bytes;
-        (*coroutine).big_limit = base + BIG_SLACK + RESERVE_BYTES;
-    }
-}
-
 /// The learned size class of an entry: many workers read and bump it, precision does not matter.
 struct AtomicLearned<'a>(&'a std::sync::atomic::AtomicU32);
 
@@ -400,7 +398,8 @@ unsafe fn give_big(coroutine: *mut Coroutine) {
     // SAFETY: promised by the caller.
     unsafe {
         let base = scheduler::worker_cache().take_stack(StackKind::Big);
-        set_big(coroutine, base, big_bytes());
+        (*coroutine).big_top = base + big_bytes();
+        (*coroutine).big_limit = (*coroutine).big_top - max_stack();
     }
 }
 
@@ -437,11 +436,9 @@ pub unsafe extern "C" fn save_preempted(
 pub unsafe fn open_reserve(coroutine: *mut Coroutine) {
     // SAFETY: promised by the caller.
     unsafe {
-        let on_big = (*coroutine).limit == (*coroutine).big_limit && (*coroutine).big_limit != 0;
-        if on_big && !reserve_is_open(coroutine) {
-            (*coroutine).big_limit -= RESERVE_BYTES;
-            (*coroutine).limit = (*coroutine).big_limit;
-            arch::set_stack_limit((*coroutine).limit);
+        if is_on_big(coroutine) && !(*coroutine).reserve_is_open {
+            (*coroutine).reserve_is_open = true;
+            move_big_limit(coroutine, (*coroutine).big_limit - RESERVE_BYTES);
         }
     }
 }
@@ -449,32 +446,103 @@ pub unsafe fn open_reserve(coroutine: *mut Coroutine) {
 /// Takes the reserve away again, if it was opened: the cleanups have run, and the coroutine goes on.
 ///
 /// # Safety
-/// `coroutine` is the running one, and segmented.
-pub unsafe fn close_reserve(coroutine: *mut Coroutine) {
+/// `coroutine` is the running one.
+unsafe fn close_reserve(coroutine: *mut Coroutine) {
     // SAFETY: promised by the caller.
     unsafe {
-        if (*coroutine).big_limit != 0 && reserve_is_open(coroutine) {
-            let on_big = (*coroutine).limit == (*coroutine).big_limit;
-            (*coroutine).big_limit += RESERVE_BYTES;
-            if on_big {
-                (*coroutine).limit = (*coroutine).big_limit;
-                arch::set_stack_limit((*coroutine).limit);
-            }
+        if (*coroutine).reserve_is_open {
+            (*coroutine).reserve_is_open = false;
+            move_big_limit(coroutine, (*coroutine).big_limit + RESERVE_BYTES);
         }
     }
 }
 
+/// Whether the coroutine uses its big segment.
+///
+/// # Safety
+/// `coroutine` is the running one.
+unsafe fn is_on_big(coroutine: *const Coroutine) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe { (*coroutine).limit == (*coroutine).big_limit && (*coroutine).big_limit != 0 }
+}
+
 /// # Safety
 /// `coroutine` is the running one and has a big segment.
-unsafe fn reserve_is_open(coroutine: *mut Coroutine) -> bool {
+unsafe fn move_big_limit(coroutine: *mut Coroutine, limit: usize) {
     // SAFETY: promised by the caller.
     unsafe {
-        let bytes = if (*coroutine).first_top == 0 {
-            PAGE_STACK_BYTES - PAGE_BYTES
-        } else {
-            big_bytes()
+        let on_big = is_on_big(coroutine);
+        (*coroutine).big_limit = limit;
+        if on_big {
+            (*coroutine).limit = limit;
+            arch::set_stack_limit(limit);
+        }
+    }
+}
+
+/// What a call in place changes for its time, to be given to [`end_call`].
+#[derive(Clone, Copy)]
+pub struct BeforeCall {
+    /// 0 when the call begins on the first segment, below which the whole big segment is free.
+    big_limit: usize,
+    reserve_is_open: bool,
+}
+
+/// Whether a call in place below `frame` can have as much stack as on a stack of its own: on the first segment, or in the upper part of the big one.
+///
+/// # Safety
+/// `coroutine` is the running one; `frame` is what its stack pointer has reached.
+pub unsafe fn has_room_for_call(coroutine: *const Coroutine, frame: usize) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe {
+        (*coroutine).first_top != 0
+            && (!is_on_big(coroutine) || (*coroutine).big_top - frame <= in_place_bytes())
+    }
+}
+
+/// Prepares the stack for a call in place below `frame`.
+///
+/// # Safety
+/// As for [`has_room_for_call`], which said so.
+pub unsafe fn begin_call(coroutine: *mut Coroutine, frame: usize) -> BeforeCall {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if !is_on_big(coroutine) {
+            // Whatever has overflowed is unwound.
+            close_reserve(coroutine);
+            return BeforeCall {
+                big_limit: 0,
+                reserve_is_open: false,
+            };
+        }
+        let before = BeforeCall {
+            big_limit: (*coroutine).big_limit,
+            reserve_is_open: (*coroutine).reserve_is_open,
         };
-        (*coroutine).big_limit < (*coroutine).big_top - bytes + BIG_SLACK + RESERVE_BYTES
+        (*coroutine).reserve_is_open = false;
+        move_big_limit(coroutine, call_limit(frame));
+        before
+    }
+}
+
+/// The limit of a call in place on the big segment: it has what a big segment has, and what the largest first one has.
+fn call_limit(frame: usize) -> usize {
+    frame - max_stack() - SEGMENT_BYTES[3]
+}
+
+/// A call in place has ended, by return or by failure.
+///
+/// # Safety
+/// `coroutine` is the running one, on the segment on which the call began; `before` is what [`begin_call`] returned.
+pub unsafe fn end_call(coroutine: *mut Coroutine, before: BeforeCall) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        if before.big_limit == 0 {
+            close_reserve(coroutine);
+            return;
+        }
+        (*coroutine).reserve_is_open = before.reserve_is_open;
+        move_big_limit(coroutine, before.big_limit);
     }
 }
 
