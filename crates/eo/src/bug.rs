@@ -4,9 +4,11 @@ use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::cell::RefCell;
 use std::panic;
+use std::process;
 use std::thread;
 
 use crate::failure::{Failure, Message};
+use crate::report;
 
 /// The compiler walks trees by recursion, whose height is bounded; this is ample. Only what is used is ever committed.
 const STACK_BYTES: usize = 256 << 20;
@@ -14,6 +16,15 @@ const STACK_BYTES: usize = 256 << 20;
 thread_local! {
     /// What the panic hook saw; set on the compiler's thread only.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// From now on an error that LLVM cannot come back from is told as a fault of the compiler, and ends the process.
+pub fn watch_llvm() {
+    echo_codegen::llvm::on_fatal_error(|reason| {
+        let failure = Failure::Bug(format!("LLVM failed: {reason}"));
+        report::failure(&failure);
+        process::exit(failure.exit_code())
+    });
 }
 
 /// Runs the compiler's work on a thread with a big stack. Its panics come back as failures.

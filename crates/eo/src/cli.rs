@@ -119,8 +119,10 @@ pub enum Stage {
     Ast,
     /// Echo IR, with ownership made explicit
     Ir,
-    /// LLVM IR after the passes of -O; with -O0 as the compiler writes it
+    /// LLVM IR as the compiler writes it, with the source lines as comments
     Llvm,
+    /// LLVM IR after the passes of -O
+    LlvmOpt,
     /// Assembly
     Asm,
     /// A relocatable object

@@ -104,12 +104,12 @@ pub fn stage(path: &Path, level: u8, stage: Stage) -> Result<Vec<u8>, Failure> {
     let output = match stage {
         Stage::Ast => return tree(path),
         Stage::Ir => return lowered(path, |unit| Ok(unit.ir_text().into_bytes())),
-        Stage::Llvm if level == 0 => {
+        Stage::Llvm => {
             return lowered(path, |unit| {
                 Ok(unit.llvm_text(Purpose::Executable).into_bytes())
             });
         }
-        Stage::Llvm => Output::OptimisedIr,
+        Stage::LlvmOpt => Output::OptimisedIr,
         Stage::Asm => Output::Assembly,
         Stage::Obj => Output::Object,
     };

@@ -23,6 +23,7 @@ use clap::Parser;
 
 fn main() {
     let cli = cli::Cli::parse();
+    bug::watch_llvm();
     let code = commands::execute(&cli.command).unwrap_or_else(|failure| {
         report::failure(&failure);
         failure.exit_code()

@@ -324,7 +324,8 @@ fn stages_are_printed() {
     for (stage, part) in [
         ("ast", "(print"),
         ("ir", "main func"),
-        ("llvm", "target triple = \"x86_64"),
+        ("llvm", "; hello.eo:1: print \"hello\"\n"),
+        ("llvm-opt", "target triple = \"x86_64"),
         ("asm", "\t.section"),
         ("obj", ".note.GNU-stack"),
     ] {

@@ -8,6 +8,9 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 /// Any of LLVM's opaque references.
 pub type Handle = *mut c_void;
 
+/// `LLVMFatalErrorHandler`. When it returns, LLVM ends the process.
+pub type FatalErrorHandler = unsafe extern "C" fn(*const c_char);
+
 /// A symbol with its address, as LLVMOrcAbsoluteSymbols takes it (`LLVMJITCSymbolMapPair`).
 #[repr(C)]
 pub struct SymbolPair {
@@ -71,6 +74,7 @@ macro_rules! api {
 
 api! {
     LLVMParseCommandLineOptions(c_int, *const *const c_char, *const c_char);
+    LLVMInstallFatalErrorHandler(FatalErrorHandler);
     LLVMInitializeX86TargetInfo();
     LLVMInitializeX86Target();
     LLVMInitializeX86TargetMC();

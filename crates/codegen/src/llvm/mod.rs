@@ -4,6 +4,7 @@
 //! [`Jit`] runs an object in the process.
 
 mod api;
+mod fatal;
 mod find;
 mod inlined;
 mod jit;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
+pub use fatal::on_fatal_error;
 pub use inlined::InlinedCall;
 pub use jit::Jit;
 pub use lines::{CodeLine, ObjectCode, object_code};
@@ -97,8 +99,9 @@ pub struct Llvm {
 static INITIALISED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn initialise(api: &Api) {
-    // SAFETY: initialisers without arguments, and an option list of C strings.
+    // SAFETY: initialisers without arguments, a handler that lives as long as the process, and an option list of C strings.
     unsafe {
+        (api.LLVMInstallFatalErrorHandler)(fatal::fatal_error);
         (api.LLVMInitializeX86TargetInfo)();
         (api.LLVMInitializeX86Target)();
         (api.LLVMInitializeX86TargetMC)();
