@@ -118,9 +118,9 @@ impl Body<'_, '_> {
         self.runtime(symbol, args, given.result, given.span)
     }
 
-    /// The address of the value, of type `Ref`, and whether there is one.
-    fn map_find(&mut self, given: &Given<'_>) -> (Var, Operand) {
-        let (map, key) = (given.value(0), self.arg_var(given, 1));
+    /// The address of the value, of type `Ref`, and whether there is one. It is valid while the map is.
+    fn map_find(&mut self, map: Operand, given: &Given<'_>) -> (Var, Operand) {
+        let key = self.arg_var(given, 1);
         let map_ty = self.operand_ty(&map);
         let reference = self.prepared().reference_to(self.map_parts(map_ty).1);
         let args = vec![RtArg::Value(map), RtArg::Desc(map_ty), RtArg::Borrow(key)];
@@ -132,14 +132,20 @@ impl Body<'_, '_> {
     }
 
     pub fn map_contains(&mut self, given: &Given<'_>) -> Operand {
-        self.map_find(given).1
+        self.map_find(given.value(0), given).1
     }
 
     pub fn map_get(&mut self, given: &Given<'_>) -> Operand {
-        let (address, found) = self.map_find(given);
+        let map = given.value(0);
+        let (address, found) = self.map_find(map.clone(), given);
         let value = self.inner(given.result);
         self.option_if(found, given.result, given.span, |body| {
-            body.load(whole(address, value), given.span)
+            let value = body.load(whole(address, value), given.span);
+            // The map is needed until here: its use, whose result is not, says so.
+            let dst = body.builder.temp(Ty::BOOL);
+            body.builder
+                .emit(Op::IsAlone { dst, array: map }, given.span);
+            value
         })
     }
 
