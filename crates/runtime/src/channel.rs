@@ -9,6 +9,12 @@
 //! * Values are made shared before the lock is taken (or while their owner is parked), so no critical section walks a value.
 //! * The fields that change are atomics so that `len`, `cap`, `is_closed` and the quick look of a poll can read them without the lock;
 //!   they are written under it, with relaxed ordering: the lock orders everything that matters.
+//! * No critical section makes a channel look empty or full that is neither before nor after it: a value that moves up from a waiting sender
+//!   takes the place of the one received, and the count stays. So what a quick look sees was true at one moment ([`Channel::looks_empty`]).
+//!
+//! # The short way
+//! Plain words in and out of a buffer, with nobody waiting, take a few instructions and no calls: [`send`] and [`receive`] are inlined into
+//! the guarded rows, and whatever else there is to do lies in functions of their own, called last.
 
 use crate::handle;
 use crate::panic;
@@ -18,14 +24,17 @@ use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
 use echo_abi::layout::{DESC_MANAGED, TypeDesc};
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed};
 
 /// What a sender sees on a closed channel.
 pub const SEND_ON_CLOSED: &str = "send on closed channel";
 const CLOSE_OF_CLOSED: &str = "close of closed channel";
 
-/// Bit of [`Channel::state`]; the rest is the capacity.
+/// Bit of [`Channel::state`]; the rest is the capacity. It is the sign: a closed channel has less than no room.
 const CLOSED: u32 = 1 << 31;
+
+/// Bytes of the elements that the short way is for.
+const WORD_BYTES: u32 = 8;
 
 #[repr(C)]
 pub struct Channel {
@@ -106,7 +115,7 @@ pub unsafe fn destroy(channel: *mut Channel) {
     unsafe {
         let this = &*channel;
         while this.buffered() > 0 {
-            let slot = this.take_slot();
+            let slot = this.slot(this.take_index());
             if this.is_managed() {
                 value::drop(slot, this.element());
             }
@@ -121,31 +130,45 @@ pub unsafe fn destroy(channel: *mut Channel) {
 }
 
 impl Channel {
+    #[inline]
     pub fn element(&self) -> &'static TypeDesc {
         // SAFETY: descriptors live as long as the program.
         unsafe { &*self.element }
     }
 
+    #[inline]
     pub fn is_managed(&self) -> bool {
         self.element().flags & DESC_MANAGED != 0
     }
 
+    #[inline]
     pub fn capacity(&self) -> u32 {
         self.state.load(Relaxed) & !CLOSED
     }
 
     /// Values in the buffer.
+    #[inline]
     pub fn buffered(&self) -> u32 {
         self.len.load(Relaxed)
     }
 
+    #[inline]
     pub fn is_closed(&self) -> bool {
         self.state.load(Relaxed) & CLOSED != 0
     }
 
-    /// Whether a receive would have to wait, as far as can be seen without the lock: what a poll asks first.
+    /// Whether a receive would have to wait, as far as can be seen without the lock: what a poll asks first. True only if it was so at the moment
+    /// when the count was read: whoever waited to send then would have filled the buffer, and what is not closed later was not closed then.
+    #[inline]
     pub fn looks_empty(&self) -> bool {
-        self.buffered() == 0 && self.senders.is_empty() && !self.is_closed()
+        self.len.load(Acquire) == 0 && self.senders.is_empty() && !self.is_closed()
+    }
+
+    /// Whether a send would have to wait or panic, as far as can be seen without the lock. True only if it was so at one moment: receivers
+    /// wait only while the buffer is empty.
+    #[inline]
+    pub fn looks_full(&self) -> bool {
+        self.receivers.is_empty() && !self.has_room()
     }
 
     /// Whether somebody waits for a value, as far as can be seen without the lock.
@@ -153,56 +176,57 @@ impl Channel {
         !self.receivers.is_empty()
     }
 
-    unsafe fn slot(&self, index: u32) -> *mut u8 {
+    /// Whether the channel is open and its buffer not full.
+    #[inline(always)]
+    fn has_room(&self) -> bool {
+        (self.len.load(Acquire) as i32) < self.state.load(Relaxed) as i32
+    }
+
+    #[inline(always)]
+    unsafe fn slot(&self, index: usize) -> *mut u8 {
         // SAFETY: `index < capacity`, so the slot is in the buffer.
-        unsafe {
-            self.buffer
-                .add(index as usize * self.element().size as usize)
-        }
+        unsafe { self.buffer.add(index * self.element().size as usize) }
     }
 
-    /// The oldest buffered value, no longer counted. `len > 0`.
-    unsafe fn take_slot(&self) -> *mut u8 {
-        let head = self.head.load(Relaxed);
-        self.head.store(self.wrap(head + 1), Relaxed);
+    /// Index of the oldest buffered value, no longer counted. `len > 0`.
+    #[inline(always)]
+    fn take_index(&self) -> usize {
         self.len.store(self.buffered() - 1, Relaxed);
-        // SAFETY: `head < capacity`.
-        unsafe { self.slot(head) }
+        self.pass_head()
     }
 
-    /// The slot for the next value, already counted. `len < capacity`.
-    unsafe fn put_slot(&self) -> *mut u8 {
-        let len = self.buffered();
-        let index = self.wrap(self.head.load(Relaxed) + len);
-        self.len.store(len + 1, Relaxed);
-        // SAFETY: wrapped.
-        unsafe { self.slot(index) }
+    /// Index of the oldest buffered value; the next one is the oldest from now on.
+    #[inline(always)]
+    fn pass_head(&self) -> usize {
+        let head = self.head.load(Relaxed);
+        let next = head + 1;
+        self.head
+            .store(if next == self.capacity() { 0 } else { next }, Relaxed);
+        head as usize
     }
 
-    fn wrap(&self, index: u32) -> u32 {
-        let capacity = self.capacity();
-        if index >= capacity {
-            index - capacity
-        } else {
-            index
+    /// Index of the slot for the next value, already counted; `None` when there is no room or the channel is closed.
+    #[inline(always)]
+    fn put_index(&self) -> Option<usize> {
+        let (len, state) = (self.buffered(), self.state.load(Relaxed));
+        if len as i32 >= state as i32 {
+            return None;
         }
+        self.len.store(len + 1, Relaxed);
+        // The channel is open, so the state is the capacity.
+        let index = self.head.load(Relaxed) + len;
+        Some(if index >= state { index - state } else { index } as usize)
     }
 
     /// Copies one element bitwise.
+    #[inline(always)]
     pub unsafe fn copy(&self, from: *const u8, to: *mut u8) {
         // SAFETY: both places hold one element; they never overlap.
-        unsafe {
-            match self.element().size {
-                8 => to
-                    .cast::<u64>()
-                    .write_unaligned(from.cast::<u64>().read_unaligned()),
-                0 => {}
-                size => ptr::copy_nonoverlapping(from, to, size as usize),
-            }
-        }
+        unsafe { copy_value(from, to, self.element().size) }
     }
 
     /// A send that need not wait. Under the lock, open channel. `Some` with the receiver to wake, if one was waiting.
+    #[inline(always)]
     pub unsafe fn send_now(&self, from: *const u8) -> Option<Option<*mut Waiter>> {
         // SAFETY: under the lock; a claimed receiver is parked, its `value` is a place for one element.
         unsafe {
@@ -210,50 +234,56 @@ impl Channel {
                 self.copy(from, (*receiver).value);
                 return Some(Some(receiver));
             }
-            if self.buffered() < self.capacity() {
-                let slot = self.put_slot();
-                self.copy(from, slot);
-                return Some(None);
-            }
+            let index = self.put_index()?;
+            self.copy(from, self.slot(index));
+            Some(None)
         }
-        None
     }
 
     /// A receive that need not wait. Under the lock. `Some` with the sender to wake, if one was waiting.
+    #[inline(always)]
     pub unsafe fn receive_now(&self, to: *mut u8) -> Option<Option<*mut Waiter>> {
         // SAFETY: under the lock; a claimed sender is parked, its `value` holds one element.
         unsafe {
-            if self.buffered() > 0 {
-                let slot = self.take_slot();
-                self.copy(slot, to);
-                let sender = self.senders.pop();
-                if let Some(sender) = sender {
-                    let slot = self.put_slot();
+            if self.buffered() == 0 {
+                let sender = self.senders.pop()?;
+                self.copy((*sender).value, to);
+                return Some(Some(sender));
+            }
+            let sender = self.senders.pop();
+            match sender {
+                None => self.copy(self.slot(self.take_index()), to),
+                // The buffer is full: the slot of the oldest value becomes that of the newest.
+                Some(sender) => {
+                    let slot = self.slot(self.pass_head());
+                    self.copy(slot, to);
                     self.copy((*sender).value, slot);
                 }
-                return Some(sender);
             }
-            let sender = self.senders.pop()?;
-            self.copy((*sender).value, to);
-            Some(Some(sender))
+            Some(sender)
         }
     }
 
     /// Whether a send would take effect now (by value or by panic). Under the lock.
+    #[inline]
     pub unsafe fn can_send(&self) -> bool {
         // SAFETY: under the lock.
-        self.is_closed()
-            || self.buffered() < self.capacity()
-            || unsafe { self.receivers.first() }.is_some()
+        self.has_room()
+            || (!self.receivers.is_empty() && unsafe { self.receivers.first() }.is_some())
+            || self.is_closed()
     }
 
     /// Whether a receive would take effect now. Under the lock.
+    #[inline]
     pub unsafe fn can_receive(&self) -> bool {
         // SAFETY: under the lock.
-        self.is_closed() || self.buffered() > 0 || unsafe { self.senders.first() }.is_some()
+        self.buffered() > 0
+            || (!self.senders.is_empty() && unsafe { self.senders.first() }.is_some())
+            || self.is_closed()
     }
 
     /// The queue a waiter of that purpose stands in.
+    #[inline]
     pub fn queue(&self, purpose: Purpose) -> &Queue {
         if purpose.is_send() {
             &self.senders
@@ -281,29 +311,93 @@ impl Channel {
     }
 }
 
+#[inline(always)]
+unsafe fn copy_word(from: *const u8, to: *mut u8) {
+    // SAFETY: both places hold a word; a struct of two halves need not be aligned like one.
+    unsafe {
+        to.cast::<u64>()
+            .write_unaligned(from.cast::<u64>().read_unaligned())
+    }
+}
+
+/// Copies a value of so many bytes, most often a word.
+#[inline(always)]
+pub(crate) unsafe fn copy_value(from: *const u8, to: *mut u8, bytes: u32) {
+    // SAFETY: both places have so many bytes and do not overlap.
+    unsafe {
+        match bytes {
+            WORD_BYTES => copy_word(from, to),
+            _ => copy_bytes(from, to, bytes as usize),
+        }
+    }
+}
+
+#[inline(never)]
+unsafe fn copy_bytes(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: both places have so many bytes and do not overlap.
+    unsafe {
+        match bytes {
+            0 => {}
+            1 => to.write(from.read()),
+            16 => to
+                .cast::<u128>()
+                .write_unaligned(from.cast::<u128>().read_unaligned()),
+            _ => ptr::copy_nonoverlapping(from, to, bytes),
+        }
+    }
+}
+
 /// Sends `from` (moved). The word is whether it was sent.
+#[inline(always)]
 pub unsafe fn send(
     channel: *mut Channel,
     from: *mut u8,
     on_closed: OnClosed,
     position: u32,
 ) -> Outcome {
-    // SAFETY: the caller owns a reference to the channel and the value in `from`.
+    // SAFETY: the caller owns a reference to the channel and the value in `from`; the slot of an index lies in the buffer.
     unsafe {
         let this = &*channel;
+        if this.element().size != WORD_BYTES || this.is_managed() || !this.base.lock.lock_at_once()
+        {
+            return send_any(this, from, position, on_closed);
+        }
+        if this.receivers.is_empty()
+            && let Some(index) = this.put_index()
+        {
+            copy_word(from, this.buffer.add(index * WORD_BYTES as usize));
+            this.base.lock.unlock();
+            return Outcome::value(1);
+        }
+        send_locked(this, from, position, on_closed)
+    }
+}
+
+/// [`send`] of any element.
+#[inline(never)]
+unsafe fn send_any(this: &Channel, from: *mut u8, position: u32, on_closed: OnClosed) -> Outcome {
+    // SAFETY: as in `send`.
+    unsafe {
         if this.is_managed() {
             value::share(from, this.element());
         }
         this.base.lock.lock();
+        send_locked(this, from, position, on_closed)
+    }
+}
+
+/// [`send`] of a shared value, under the lock, which is released.
+#[inline(never)]
+unsafe fn send_locked(
+    this: &Channel,
+    from: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+) -> Outcome {
+    // SAFETY: as in `send`.
+    unsafe {
         if this.is_closed() {
-            this.base.lock.unlock();
-            if this.is_managed() {
-                value::drop(from, this.element());
-            }
-            return match on_closed {
-                OnClosed::Panic => panic::raise(SEND_ON_CLOSED, position),
-                OnClosed::Report => Outcome::value(0),
-            };
+            return send_closed(this, from, position, on_closed);
         }
         if let Some(receiver) = this.send_now(from) {
             this.base.lock.unlock();
@@ -323,17 +417,69 @@ pub unsafe fn send(
     }
 }
 
+/// [`send_locked`] on a closed channel.
+#[cold]
+unsafe fn send_closed(
+    this: &Channel,
+    from: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+) -> Outcome {
+    this.base.lock.unlock();
+    if this.is_managed() {
+        // SAFETY: the value was moved here.
+        unsafe { value::drop(from, this.element()) };
+    }
+    match on_closed {
+        OnClosed::Panic => panic::raise(SEND_ON_CLOSED, position),
+        OnClosed::Report => Outcome::value(0),
+    }
+}
+
 /// Receives into `out`. The word is whether a value came.
+#[inline(always)]
 pub unsafe fn receive(
     channel: *mut Channel,
     out: *mut u8,
     on_closed: OnClosed,
     position: u32,
 ) -> Outcome {
-    // SAFETY: the caller owns a reference to the channel; `out` has room for one element.
+    // SAFETY: the caller owns a reference to the channel; `out` has room for one element; the slot of an index lies in the buffer.
     unsafe {
         let this = &*channel;
+        if this.element().size != WORD_BYTES || !this.base.lock.lock_at_once() {
+            return receive_any(this, out, position, on_closed);
+        }
+        if this.buffered() > 0 && this.senders.is_empty() {
+            let index = this.take_index();
+            copy_word(this.buffer.add(index * WORD_BYTES as usize), out);
+            this.base.lock.unlock();
+            return Outcome::value(1);
+        }
+        receive_locked(this, out, position, on_closed)
+    }
+}
+
+/// [`receive`] of any element.
+#[inline(never)]
+unsafe fn receive_any(this: &Channel, out: *mut u8, position: u32, on_closed: OnClosed) -> Outcome {
+    // SAFETY: as in `receive`.
+    unsafe {
         this.base.lock.lock();
+        receive_locked(this, out, position, on_closed)
+    }
+}
+
+/// [`receive`] under the lock, which is released.
+#[inline(never)]
+unsafe fn receive_locked(
+    this: &Channel,
+    out: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+) -> Outcome {
+    // SAFETY: as in `receive`.
+    unsafe {
         if let Some(sender) = this.receive_now(out) {
             this.base.lock.unlock();
             if let Some(sender) = sender {
@@ -364,6 +510,18 @@ pub unsafe fn try_send(channel: *mut Channel, from: *mut u8) -> bool {
     // SAFETY: as in `send`.
     unsafe {
         let this = &*channel;
+        let is_sent = !this.looks_full() && try_send_locked(this, from);
+        if !is_sent && this.is_managed() {
+            value::drop(from, this.element());
+        }
+        is_sent
+    }
+}
+
+/// [`try_send`] where there seems to be room; moves the value only if it is sent.
+unsafe fn try_send_locked(this: &Channel, from: *mut u8) -> bool {
+    // SAFETY: as in `send`.
+    unsafe {
         if this.is_managed() {
             value::share(from, this.element());
         }
@@ -374,11 +532,8 @@ pub unsafe fn try_send(channel: *mut Channel, from: *mut u8) -> bool {
             this.send_now(from)
         };
         this.base.lock.unlock();
-        match sent {
-            Some(Some(receiver)) => waiter::wake(receiver, 1),
-            Some(None) => {}
-            None if this.is_managed() => value::drop(from, this.element()),
-            None => {}
+        if let Some(Some(receiver)) = sent {
+            waiter::wake(receiver, 1);
         }
         sent.is_some()
     }

@@ -2,7 +2,9 @@
 //!
 //! # Protocol
 //! 1. Values to send are made shared, then the distinct channels of all cases are locked in the order of their addresses. With all locks held,
-//!    which cases are ready is judged at one moment; one of them is chosen at random and carried out. Nothing else changes.
+//!    which cases are ready is judged at one moment; one of them is chosen at random and carried out. Nothing else changes. A poll looks before it
+//!    takes the last lock: what an unlocked channel looks like was true at one moment, at which the others, being locked, were as they are; so if
+//!    nothing looks ready, nothing was.
 //! 2. None ready: with the locks still held, one waiter per case is queued (they are part of the [`Select`] block), the timer is armed, and
 //!    the caller parks. The unlock hook releases the locks.
 //! 3. Whoever pairs with one of the waiters, closes a channel, or brings the timer, must win `claim`, a compare-and-swap from
@@ -12,11 +14,13 @@
 //! A select's own waiters are queued only in phase 2, after it has looked at the queues, so it never pairs with itself.
 //!
 //! # Freeing the block
-//! The block is counted: one for the winner, one for an armed timer. The unlock hook still reads it after the first channel is unlocked; it
-//! is safe because it releases `arming` first and a channel last, and never reads after the last release, while the winner passes through
-//! `arming` (timer) or holds a channel's lock (others), and through every other channel's lock in `retire`, before it lets go.
+//! Blocks are recycled per thread. With a timer armed the block is counted: one for the winner, one for the timer; without, it is the winner's.
+//! The unlock hook still reads it after the first channel is unlocked; it
+//! is safe because it releases `arming` (held only for a timer) first and a channel last, and reads the next channel before it releases one, while the winner
+//! passes through `arming` (timer) or holds a channel's lock (others), and through every other channel's lock in `retire`, before it lets go.
 
 use crate::channel::{Channel, SEND_ON_CLOSED};
+use crate::memory::{self, Depot, Magazine};
 use crate::panic::{self, Exception};
 use crate::random;
 use crate::scheduler::{self, Operation, Outcome, SpinLock, WaitInfo, Wake};
@@ -27,24 +31,23 @@ use echo_abi::layout::{
     CASE_RECEIVE, CASE_SEND, CASE_SEND_RESULT, SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL,
     SELECT_TIMEOUT, SelectCase,
 };
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
 const UNCLAIMED: u32 = u32::MAX;
 const TIMED_OUT: u32 = u32::MAX - 1;
 const WITHDRAWN: u32 = u32::MAX - 2;
 
-/// Channels that fit without an allocation while they are locked.
-const INLINE_CHANNELS: usize = 8;
+/// Selects of up to so many cases allocate nothing.
+const FEW: usize = 8;
 
-/// A parked select. `count` waiters and as many channel pointers follow in memory.
+/// A parked select. `count` waiters follow in memory; their [`extra`](Waiter::extra) are the [`LockOrder`].
 pub struct Select {
     claimed: AtomicU32,
     references: AtomicU32,
     count: u32,
-    /// How many of the channel pointers are in use.
-    distinct: u32,
     cases: *mut SelectCase,
     party: Party,
     timer: Option<TimerId>,
@@ -52,150 +55,268 @@ pub struct Select {
     arming: SpinLock,
 }
 
+/// The distinct channels of the cases in the order of their addresses, then null.
+type LockOrder = *const *const Channel;
+
 /// Carries out one of the cases. The word is the index of the case, or `SELECT_DEFAULT`/`SELECT_TIMEOUT`. When it raises, nothing was moved.
+#[inline(always)]
 pub unsafe fn select(
     cases: *mut SelectCase,
     count: i64,
     timeout_ms: i64,
     position: u32,
 ) -> Outcome {
-    let cases = if count == 0 {
-        &mut [][..]
-    } else {
-        // SAFETY: `cases` points to `count` cases, in the caller's frame, whose channels the caller owns.
-        unsafe { std::slice::from_raw_parts_mut(cases, count as usize) }
-    };
-    if cases.is_empty() && timeout_ms == SELECT_FOREVER {
-        return word(SELECT_DEFAULT);
-    }
-    // SAFETY: as above.
+    // SAFETY: `cases` points to `count` cases, in the caller's frame, whose channels the caller owns.
     unsafe {
-        if timeout_ms == SELECT_POLL && cases.len() == 1 && cannot_receive(&cases[0]) {
+        if count == 2 {
+            return select_of_two(cases, timeout_ms, position);
+        }
+        if timeout_ms == SELECT_POLL && count == 1 && looks_blocked(&*cases) {
             return word(SELECT_DEFAULT);
         }
-        cases.iter().for_each(|case| share_value(case));
-        let mut inline = [std::ptr::null(); INLINE_CHANNELS];
-        let mut heap = Vec::new();
-        let room = if cases.len() <= INLINE_CHANNELS {
-            &mut inline[..]
+        select_of_any(cases, timeout_ms, position, count as usize)
+    }
+}
+
+/// By far the most frequent number: the loops over the cases become straight code.
+#[inline(never)]
+unsafe fn select_of_two(cases: *mut SelectCase, timeout_ms: i64, position: u32) -> Outcome {
+    // SAFETY: as in `select`; there are two.
+    unsafe {
+        let cases: &mut [SelectCase; 2] = &mut *cases.cast();
+        let (first, second) = (cases[0].channel as *const _, cases[1].channel as *const _);
+        let order = if first < second {
+            [first, second, ptr::null()]
+        } else if second < first {
+            [second, first, ptr::null()]
         } else {
-            heap.resize(cases.len(), std::ptr::null());
-            &mut heap[..]
+            [first, ptr::null(), ptr::null()]
         };
-        let channels = lock_order(cases, room);
-        channels
+        select_among(cases, order.as_ptr(), timeout_ms, position)
+    }
+}
+
+#[inline(never)]
+unsafe fn select_of_any(
+    cases: *mut SelectCase,
+    timeout_ms: i64,
+    position: u32,
+    count: usize,
+) -> Outcome {
+    if count == 0 && timeout_ms == SELECT_FOREVER {
+        return word(SELECT_DEFAULT);
+    }
+    // SAFETY: as in `select`; there may be no cases, and then `cases` is anything.
+    unsafe {
+        let cases = match count {
+            0 => &mut [],
+            _ => std::slice::from_raw_parts_mut(cases, count),
+        };
+        let mut few = [ptr::null(); FEW + 1];
+        let mut many = Vec::new();
+        let order = if count <= FEW {
+            order_few(cases, &mut few);
+            few.as_ptr()
+        } else {
+            order_many(cases, &mut many);
+            many.as_ptr()
+        };
+        select_among(cases, order, timeout_ms, position)
+    }
+}
+
+/// Makes the [`LockOrder`] of a few cases, in an array of nulls.
+fn order_few(cases: &[SelectCase], order: &mut [*const Channel; FEW + 1]) {
+    for (distinct, case) in cases.iter().enumerate() {
+        let channel = case.channel.cast_const().cast();
+        // Nulls of cases whose channel came before are found at the end.
+        let place = order[..distinct]
             .iter()
-            .for_each(|&channel| (*channel).base.lock.lock());
+            .position(|&other| other.is_null() || other >= channel)
+            .unwrap_or(distinct);
+        if order[place] != channel {
+            for later in (place..distinct).rev() {
+                order[later + 1] = order[later];
+            }
+            order[place] = channel;
+        }
+    }
+}
+
+/// Makes the [`LockOrder`] of any number of cases.
+#[cold]
+fn order_many(cases: &[SelectCase], order: &mut Vec<*const Channel>) {
+    order.extend(
+        cases
+            .iter()
+            .map(|case| case.channel.cast_const().cast::<Channel>()),
+    );
+    order.sort_unstable();
+    order.dedup();
+    order.push(ptr::null());
+}
+
+#[inline(always)]
+unsafe fn select_among(
+    cases: &mut [SelectCase],
+    order: LockOrder,
+    timeout_ms: i64,
+    position: u32,
+) -> Outcome {
+    // SAFETY: as in `select`.
+    unsafe {
+        cases.iter().for_each(|case| share_value(case));
+        let last = lock_all_but_last(order);
+        if timeout_ms == SELECT_POLL && cases.iter().all(|case| looks_blocked(case)) {
+            unlock_until(order, *last);
+            return word(SELECT_DEFAULT);
+        }
+        if let Some(last) = (*last).as_ref() {
+            last.base.lock.lock();
+        }
         while let Some(index) = choose(cases) {
-            if let Some(outcome) = carry_out(cases, index, channels) {
+            if let Some(outcome) = carry_out(cases, index, order) {
                 return outcome;
             }
         }
         match timeout_ms {
             SELECT_POLL => {
-                unlock_all(channels);
+                unlock_until(order, ptr::null());
                 word(SELECT_DEFAULT)
             }
             // Nothing was ready at the one moment there is.
             0 => {
-                unlock_all(channels);
+                unlock_until(order, ptr::null());
                 word(SELECT_TIMEOUT)
             }
-            _ => wait(cases, channels, timeout_ms, position),
+            _ => wait(cases, order, timeout_ms, position),
         }
     }
 }
 
+#[inline(always)]
 fn word(index: i64) -> Outcome {
     Outcome::value(index as u64)
 }
 
+#[inline(always)]
 fn is_send(case: &SelectCase) -> bool {
     case.kind != CASE_RECEIVE
 }
 
+#[inline(always)]
 unsafe fn channel_of(case: &SelectCase) -> &'static Channel {
     // SAFETY: the caller of the select owns its channels until it returns.
     unsafe { &*case.channel.cast::<Channel>() }
 }
 
-/// Whether a poll of this one case need not even lock.
-unsafe fn cannot_receive(case: &SelectCase) -> bool {
+/// Whether a case would have to wait, as far as can be seen without its channel's lock.
+#[inline]
+unsafe fn looks_blocked(case: &SelectCase) -> bool {
     // SAFETY: as for `channel_of`.
-    case.kind == CASE_RECEIVE && unsafe { channel_of(case) }.looks_empty()
+    unsafe {
+        if is_send(case) {
+            channel_of(case).looks_full()
+        } else {
+            channel_of(case).looks_empty()
+        }
+    }
 }
 
+#[inline(always)]
 unsafe fn share_value(case: &SelectCase) {
     // SAFETY: as for `channel_of`; the value is the caller's.
     unsafe {
-        let channel = channel_of(case);
-        if is_send(case) && channel.is_managed() {
-            value::share(case.value.cast(), channel.element());
+        if is_send(case) && channel_of(case).is_managed() {
+            value::share(case.value.cast(), channel_of(case).element());
         }
     }
 }
 
-/// The distinct channels of the cases in the order of their addresses.
-fn lock_order<'a>(cases: &[SelectCase], room: &'a mut [*const Channel]) -> &'a [*const Channel] {
-    for (slot, case) in room.iter_mut().zip(cases) {
-        *slot = case.channel.cast();
-    }
-    let room = &mut room[..cases.len()];
-    room.sort_unstable();
-    let mut distinct = 0;
-    for index in 0..room.len() {
-        if distinct == 0 || room[index] != room[distinct - 1] {
-            room[distinct] = room[index];
-            distinct += 1;
+/// Locks the channels but the last, whose place is the result; that of the null, if there is none.
+#[inline(always)]
+unsafe fn lock_all_but_last(order: LockOrder) -> LockOrder {
+    // SAFETY: the caller owns the channels, and they are in order.
+    unsafe {
+        let mut place = order;
+        while !(*place).is_null() && !(*place.add(1)).is_null() {
+            (**place).base.lock.lock();
+            place = place.add(1);
         }
+        place
     }
-    &room[..distinct]
 }
 
-unsafe fn unlock_all(channels: &[*const Channel]) {
+/// Unlocks the channels before `end`, which is one of them or null.
+#[inline(always)]
+unsafe fn unlock_until(order: LockOrder, end: *const Channel) {
     // SAFETY: the caller locked them.
-    channels
-        .iter()
-        .for_each(|&channel| unsafe { (*channel).base.lock.unlock() });
+    unsafe {
+        let mut place = order;
+        while *place != end {
+            (**place).base.lock.unlock();
+            place = place.add(1);
+        }
+    }
 }
 
 /// One of the ready cases, each with the same chance. All channels are locked.
+#[inline(always)]
 unsafe fn choose(cases: &[SelectCase]) -> Option<usize> {
-    let mut chosen = None;
-    let mut ready = 0;
-    for (index, case) in cases.iter().enumerate() {
-        // SAFETY: locked, and alive as for `channel_of`.
-        let is_ready = unsafe {
-            let channel = channel_of(case);
-            if is_send(case) {
-                channel.can_send()
-            } else {
-                channel.can_receive()
-            }
-        };
-        if is_ready {
+    let (mut ready, mut first) = (0, 0);
+    for (index, case) in cases.iter().enumerate().rev() {
+        // SAFETY: passed on.
+        if unsafe { is_ready(case) } {
             ready += 1;
-            if ready == 1 || random::below(ready) == 0 {
-                chosen = Some(index);
-            }
+            first = index;
         }
     }
-    chosen
+    match ready {
+        0 => None,
+        1 => Some(first),
+        // SAFETY: passed on.
+        _ => Some(unsafe { choose_among(cases, ready) }.unwrap_or(first)),
+    }
+}
+
+/// One of several ready cases. Some may be ready no more: their partner is a select that was claimed meanwhile.
+#[inline(never)]
+unsafe fn choose_among(cases: &[SelectCase], ready: u32) -> Option<usize> {
+    let mut before = random::below(ready);
+    for (index, case) in cases.iter().enumerate() {
+        // SAFETY: passed on.
+        if unsafe { is_ready(case) } {
+            if before == 0 {
+                return Some(index);
+            }
+            before -= 1;
+        }
+    }
+    None
+}
+
+/// All channels are locked.
+#[inline(always)]
+unsafe fn is_ready(case: &SelectCase) -> bool {
+    // SAFETY: locked, and alive as for `channel_of`.
+    unsafe {
+        if is_send(case) {
+            channel_of(case).can_send()
+        } else {
+            channel_of(case).can_receive()
+        }
+    }
 }
 
 /// Does what a case that was just judged ready says and unlocks all channels. `None`: its partner was another select, which was claimed meanwhile.
-unsafe fn carry_out(
-    cases: &mut [SelectCase],
-    index: usize,
-    channels: &[*const Channel],
-) -> Option<Outcome> {
+unsafe fn carry_out(cases: &mut [SelectCase], index: usize, order: LockOrder) -> Option<Outcome> {
     let case = &mut cases[index];
     // SAFETY: all channels are locked; the value is the caller's.
     unsafe {
         let channel = channel_of(case);
         let partner = if is_send(case) {
             if channel.is_closed() {
-                unlock_all(channels);
+                unlock_until(order, ptr::null());
                 if case.kind == CASE_SEND {
                     return Some(panic::raise(SEND_ON_CLOSED, case.position));
                 }
@@ -219,7 +340,7 @@ unsafe fn carry_out(
                 None => return None,
             }
         };
-        unlock_all(channels);
+        unlock_until(order, ptr::null());
         if let Some(partner) = partner {
             waiter::wake(partner, 1);
         }
@@ -230,13 +351,14 @@ unsafe fn carry_out(
 /// Phase 2. All channels are locked.
 unsafe fn wait(
     cases: &mut [SelectCase],
-    channels: &[*const Channel],
+    order: LockOrder,
     timeout_ms: i64,
     position: u32,
 ) -> Outcome {
-    let select = Select::create(cases, channels);
+    let select = Select::create(cases);
     // SAFETY: the block is ours until the hook runs; waiters are guarded by the locks held.
     unsafe {
+        let mut place = order;
         for (index, case) in cases.iter().enumerate() {
             let purpose = match case.kind {
                 CASE_SEND => Purpose::SelectSend,
@@ -252,12 +374,16 @@ unsafe fn wait(
                 case.position,
             );
             waiter.value = case.value.cast();
+            waiter.extra = (*place).cast_mut().cast();
+            if !(*place).is_null() {
+                place = place.add(1);
+            }
             waiter.index = index as u32;
             node.write(waiter);
             channel.queue(purpose).push(node);
         }
-        (*select).arming.lock();
         if timeout_ms >= 0 {
+            (*select).arming.lock();
             let deadline =
                 timer::now_ns().saturating_add((timeout_ms as u64).saturating_mul(1_000_000));
             (*select).references.store(2, Relaxed);
@@ -289,11 +415,24 @@ unsafe fn unlock_hook(data: *mut c_void) {
     let select: *mut Select = data.cast();
     // SAFETY: the block lives until its winner has passed through the last lock released here.
     unsafe {
-        let distinct = (*select).distinct;
-        let channels = Select::channels(select);
-        (*select).arming.unlock();
-        for index in 0..distinct as usize {
-            (**channels.add(index)).base.lock.unlock();
+        let count = (*select).count;
+        if (*select).timer.is_some() {
+            (*select).arming.unlock();
+        }
+        // The first channel, and then each one before the one before it is unlocked.
+        let mut channel: *const Channel = match count {
+            0 => ptr::null(),
+            _ => (*Select::waiter(select, 0)).extra.cast(),
+        };
+        let mut index = 1;
+        while !channel.is_null() {
+            let next: *const Channel = match index < count {
+                true => (*Select::waiter(select, index)).extra.cast(),
+                false => ptr::null(),
+            };
+            (*channel).base.lock.unlock();
+            channel = next;
+            index += 1;
         }
     }
 }
@@ -385,53 +524,82 @@ impl Select {
     }
 
     /// A block for the cases; the waiters are not initialised.
-    fn create(cases: &mut [SelectCase], channels: &[*const Channel]) -> *mut Select {
-        let layout = Select::layout(cases.len());
-        // SAFETY: the size is not zero.
-        let select: *mut Select = unsafe { alloc(layout).cast() };
-        if select.is_null() {
-            handle_alloc_error(layout);
-        }
-        // SAFETY: fresh memory with room for the block, the waiters and the channels.
+    fn create(cases: &mut [SelectCase]) -> *mut Select {
+        let select = take_block(cases.len());
+        // SAFETY: fresh memory with room for the block and the waiters.
         unsafe {
             select.write(Select {
                 claimed: AtomicU32::new(UNCLAIMED),
                 references: AtomicU32::new(1),
                 count: cases.len() as u32,
-                distinct: channels.len() as u32,
                 cases: cases.as_mut_ptr(),
                 party: waiter::calling_party(),
                 timer: None,
                 arming: SpinLock::new(),
             });
-            Select::channels(select).copy_from_nonoverlapping(channels.as_ptr(), channels.len());
         }
         select
     }
 
-    fn layout(count: usize) -> Layout {
-        let bytes =
-            size_of::<Select>() + count * (size_of::<Waiter>() + size_of::<*const Channel>());
-        Layout::from_size_align(bytes, align_of::<Select>())
-            .expect("a select's cases lie in one frame")
-    }
-
+    #[inline(always)]
     unsafe fn waiter(select: *mut Select, index: u32) -> *mut Waiter {
         // SAFETY: `index < count`.
         unsafe { select.add(1).cast::<Waiter>().add(index as usize) }
     }
 
-    unsafe fn channels(select: *mut Select) -> *mut *const Channel {
-        // SAFETY: they follow the waiters.
-        unsafe { Select::waiter(select, (*select).count).cast() }
-    }
-
+    #[inline]
     unsafe fn release(select: *mut Select) {
-        // SAFETY: the caller gives up its reference; the last one frees the block, which has nothing to drop.
+        // SAFETY: the caller gives up its reference, the only one when there is no timer; the last one frees the block, which has nothing to drop.
         unsafe {
-            if (*select).references.fetch_sub(1, AcqRel) == 1 {
-                dealloc(select.cast(), Select::layout((*select).count as usize));
+            if (*select).timer.is_none() || (*select).references.fetch_sub(1, AcqRel) == 1 {
+                give_block(select, (*select).count as usize);
             }
+        }
+    }
+}
+
+/// Bytes of a block for so many cases.
+const fn block_bytes(cases: usize) -> usize {
+    size_of::<Select>() + cases * size_of::<Waiter>()
+}
+
+/// Blocks that are small enough for the general allocator to recycle are left to it, and those that are too large; these are between.
+const RECYCLED_BYTES: usize = block_bytes(FEW);
+static RECYCLED: Depot = Depot::new(RECYCLED_BYTES, 0, 8);
+thread_local! {
+    /// They stay when the thread ends, which workers do at the end of the program.
+    static MAGAZINE: UnsafeCell<Magazine> = const { UnsafeCell::new(Magazine::EMPTY) };
+}
+
+#[inline]
+fn is_recycled_here(cases: usize) -> bool {
+    !cfg!(echo_system_allocator) && cases <= FEW && block_bytes(cases) > memory::SMALL_BYTES
+}
+
+/// Memory of a block for so many cases.
+#[inline]
+fn take_block(cases: usize) -> *mut Select {
+    let block = if is_recycled_here(cases) {
+        MAGAZINE
+            // SAFETY: this thread's own; `take` calls nothing that uses it.
+            .with(|magazine| unsafe { (*magazine.get()).take(&RECYCLED) })
+            .unwrap_or_else(|| memory::take(RECYCLED_BYTES))
+    } else {
+        memory::take(block_bytes(cases))
+    };
+    assert!(!block.is_null(), "out of memory");
+    block.cast()
+}
+
+/// Gives the memory of [`take_block`] back.
+#[inline]
+unsafe fn give_block(select: *mut Select, cases: usize) {
+    // SAFETY: nobody uses the block any more; the magazine is this thread's own.
+    unsafe {
+        if is_recycled_here(cases) {
+            MAGAZINE.with(|magazine| (*magazine.get()).give(select.cast(), &RECYCLED));
+        } else {
+            memory::give(select.cast(), block_bytes(cases));
         }
     }
 }

@@ -1,173 +1,245 @@
 //! What a coroutine (or thread) holds: locks, and functions of a `Once` that it is running.
 //!
 //! # Protocol
-//! * A hold is the [`Waiter`] node the lock was acquired with, kept until it is given up and linked through `next` into its holder's list.
+//! * A [`Hold`] is one link of its holder's list. What one party at a time holds (a lock to write, a `Once`) has its link in the object itself,
+//!   so that taking it makes no memory; each reader of a lock has a link of its own ([`of_reader`]).
+//! * The link in an object belongs to the party that holds the object: it is put into the list after the object is acquired, and taken out before
+//!   it is given up.
 //! * The list belongs to its holder; while the holder is parked, to whoever claimed its waiter and hands a lock over.
 //! * The list does not own its objects. An object that loses its last owner while somebody holds it is *orphaned*: it is freed by the one who
-//!   gives up the hold. `holds` and `orphaned` of a [`Hold`] are guarded by the object's lock.
+//!   gives up the last hold. Whoever calls a function of an object owns a reference to it, so an orphan is touched only by the ends of its holders.
 
 use super::{lock, once};
 use crate::coroutine::{Coroutine, State};
-use crate::waiter::{self, Party, Purpose, Waitable, Waiter};
+use crate::memory;
+use crate::scheduler;
+use crate::waiter::{Party, Purpose, Waitable, Waiter};
 use std::cell::Cell;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Names a holder for ever, unlike the address of its control block. 0 is nobody.
+/// Names a holder for ever, unlike the address of its control block. 0 is nobody; the upper byte is free.
 pub type Holder = u64;
-pub const NOBODY: Holder = 0;
+const NOBODY: Holder = 0;
 /// Holders that are threads.
-const THREAD: Holder = 1 << 63;
+const THREAD: Holder = 1 << 55;
 
 thread_local! {
     /// A thread's holds, for callers outside the scheduler.
-    static HELD: Cell<*mut Waiter> = const { Cell::new(ptr::null_mut()) };
+    static HELD: Cell<*mut Hold> = const { Cell::new(ptr::null_mut()) };
     static THREAD_ID: Cell<Holder> = const { Cell::new(NOBODY) };
 }
 static THREADS: AtomicU64 = AtomicU64::new(0);
 
-/// Part of every object that can be held.
-#[derive(Default)]
+/// One thing that somebody holds, or the place in an object for it.
 pub struct Hold {
-    /// Holds on the object that are in somebody's list.
-    pub holds: Cell<u32>,
-    /// The last owner is gone.
-    orphaned: Cell<bool>,
+    next: *mut Hold,
+    object: *mut Waitable,
+    purpose: Purpose,
 }
 
 impl Hold {
-    pub const fn new() -> Hold {
+    /// The link in an object; [`init`](Self::init) tells it where that is.
+    pub const fn new(purpose: Purpose) -> Hold {
         Hold {
-            holds: Cell::new(0),
-            orphaned: Cell::new(false),
+            next: ptr::null_mut(),
+            object: ptr::null_mut(),
+            purpose,
         }
     }
 
-    /// Counts a hold. Under the object's lock.
-    pub fn add(&self) {
-        self.holds.set(self.holds.get() + 1);
+    pub fn init(&mut self, object: *mut Waitable) {
+        self.object = object;
     }
 
-    /// Counts a hold given up. True when the object is to be freed now. Under the object's lock.
-    pub fn remove(&self) -> bool {
-        self.holds.set(self.holds.get() - 1);
-        self.orphaned.get() && self.holds.get() == 0
-    }
-
-    /// The last owner goes. True when the object is to be freed now. Under the object's lock.
-    pub fn abandon(&self) -> bool {
-        self.orphaned.set(true);
-        self.holds.get() == 0
+    fn is(&self, object: *const Waitable, purpose: Purpose) -> bool {
+        ptr::eq(self.object, object) && self.purpose == purpose
     }
 }
 
-/// A waiter for the caller that can become a hold; [`holder_of`] and [`list_of`] work on it, also from elsewhere.
+/// Who somebody is, and where the list of what it holds begins.
+#[derive(Clone, Copy)]
+pub struct Identity {
+    pub holder: Holder,
+    /// Null for a thread.
+    coroutine: *mut Coroutine,
+    list: *mut *mut Hold,
+}
+
+impl Identity {
+    /// Of a coroutine that runs on this thread, or is parked and claimed.
+    #[inline(always)]
+    pub unsafe fn of(coroutine: *mut Coroutine) -> Identity {
+        // SAFETY: the caller vouches for the control block.
+        unsafe {
+            Identity {
+                holder: (*coroutine).id + 1,
+                coroutine,
+                list: (&raw mut (*coroutine).held).cast(),
+            }
+        }
+    }
+
+    /// Of the caller.
+    #[inline]
+    pub fn of_caller() -> Identity {
+        match scheduler::current() {
+            // SAFETY: the running coroutine's control block belongs to this thread.
+            Some(coroutine) => unsafe { Identity::of(coroutine) },
+            None => Identity::of_thread(),
+        }
+    }
+
+    #[cold]
+    fn of_thread() -> Identity {
+        let holder = THREAD_ID.with(|id| {
+            if id.get() == NOBODY {
+                id.set(THREAD | (THREADS.fetch_add(1, Relaxed) + 1));
+            }
+            id.get()
+        });
+        Identity {
+            holder,
+            coroutine: ptr::null_mut(),
+            list: HELD.with(Cell::as_ptr),
+        }
+    }
+
+    /// Of a waiter made by [`candidate`]: the caller, or parked and claimed.
+    pub unsafe fn of_candidate(node: *const Waiter) -> Identity {
+        // SAFETY: promised by the caller.
+        unsafe {
+            Identity {
+                holder: (*node).value.addr() as Holder,
+                coroutine: match (*node).party {
+                    Party::Coroutine(coroutine) => coroutine,
+                    _ => ptr::null_mut(),
+                },
+                list: (*node).extra.cast(),
+            }
+        }
+    }
+}
+
+/// A waiter for the caller that can become a holder.
 pub fn candidate(object: *const Waitable, purpose: Purpose, position: u32) -> *mut Waiter {
     let node = Waiter::for_caller(object, purpose, position);
+    let caller = Identity::of_caller();
     // SAFETY: the node is ours.
     unsafe {
-        let (holder, list) = identity((*node).party);
-        (*node).value = ptr::without_provenance_mut(holder as usize);
-        (*node).extra = list.cast();
+        (*node).value = ptr::without_provenance_mut(caller.holder as usize);
+        (*node).extra = caller.list.cast();
     }
     node
 }
 
-/// The caller.
-pub fn caller() -> Holder {
-    identity(waiter::calling_party()).0
-}
-
-pub unsafe fn holder_of(node: *mut Waiter) -> Holder {
-    // SAFETY: made by `candidate`.
-    unsafe { (*node).value.addr() as Holder }
-}
-
-/// Who a party is and where its list begins.
-fn identity(party: Party) -> (Holder, *mut *mut Waiter) {
-    match party {
-        // SAFETY: the party is the caller, so its control block is valid.
-        Party::Coroutine(coroutine) => unsafe {
-            ((*coroutine).id + 1, (&raw mut (*coroutine).held).cast())
-        },
-        _ => (thread_id(), HELD.with(Cell::as_ptr)),
-    }
-}
-
-fn thread_id() -> Holder {
-    THREAD_ID.with(|id| {
-        if id.get() == NOBODY {
-            id.set(THREAD | (THREADS.fetch_add(1, Relaxed) + 1));
-        }
-        id.get()
-    })
-}
-
-/// Puts a hold into its holder's list. The holder is the caller, or parked and claimed.
-pub unsafe fn insert(node: *mut Waiter) {
-    // SAFETY: made by `candidate`; the list is ours to change.
+/// A link for a reader of `object`.
+pub fn of_reader(object: *mut Waitable) -> *mut Hold {
+    let hold: *mut Hold = memory::take(size_of::<Hold>()).cast();
+    assert!(!hold.is_null(), "out of memory");
+    // SAFETY: fresh memory of that size, aligned to 16.
     unsafe {
-        let list = (*node).extra.cast::<*mut Waiter>();
-        (*node).next = *list;
-        *list = node;
-        if let Party::Coroutine(coroutine) = (*node).party {
-            (*coroutine).release_held = Some(release_held);
+        hold.write(Hold {
+            next: ptr::null_mut(),
+            object,
+            purpose: Purpose::ReadLock,
+        })
+    };
+    hold
+}
+
+/// Puts a hold into the list of `holder`: the caller, or parked and claimed.
+#[inline(always)]
+pub unsafe fn insert(hold: *mut Hold, holder: Identity) {
+    // SAFETY: the list is ours to change, and so is the link: that of what the holder has just acquired.
+    unsafe {
+        (*hold).next = *holder.list;
+        *holder.list = hold;
+        if !holder.coroutine.is_null() {
+            (*holder.coroutine).release_held = Some(release_held);
         }
     }
 }
 
-/// The caller's hold on `object`, if there is one.
-pub unsafe fn find(object: *const Waitable, purpose: Purpose) -> Option<*mut Waiter> {
-    // SAFETY: the list is the caller's.
-    unsafe { link_to(object, purpose).map(|link| *link) }
-}
-
-/// Takes the caller's hold on `object` out of its list and frees it; false when there is none.
-pub unsafe fn take(object: *const Waitable, purpose: Purpose) -> bool {
-    // SAFETY: the list is the caller's.
+/// Takes out `hold` if it is what the caller took last: the common case.
+#[inline(always)]
+pub unsafe fn take_newest(hold: *mut Hold, caller: Identity) -> bool {
+    // SAFETY: the list is the caller's; the link is only looked at if it is in it.
     unsafe {
-        let Some(link) = link_to(object, purpose) else {
-            return false;
-        };
-        let node = *link;
-        *link = (*node).next;
-        waiter::put_node(node);
-        true
+        let is_newest = ptr::eq(*caller.list, hold);
+        if is_newest {
+            *caller.list = (*hold).next;
+        }
+        is_newest
     }
 }
 
-/// The link that leads to the caller's hold on `object`.
-unsafe fn link_to(object: *const Waitable, purpose: Purpose) -> Option<*mut *mut Waiter> {
-    let (_, mut link) = identity(waiter::calling_party());
+/// Whether the caller holds `object`.
+pub unsafe fn holds(object: *const Waitable, purpose: Purpose) -> bool {
+    // SAFETY: the list is the caller's.
+    unsafe { !link_to(object, purpose, Identity::of_caller()).is_null() }
+}
+
+/// Takes the hold of the caller on `object` out of its list; `None` when there is none.
+pub unsafe fn take(
+    object: *const Waitable,
+    purpose: Purpose,
+    caller: Identity,
+) -> Option<*mut Hold> {
+    // SAFETY: the list is the caller's.
+    unsafe {
+        let link = link_to(object, purpose, caller);
+        if link.is_null() {
+            return None;
+        }
+        let hold = *link;
+        *link = (*hold).next;
+        Some(hold)
+    }
+}
+
+/// Frees the link of a reader that was taken out.
+pub unsafe fn free_of_reader(hold: *mut Hold) {
+    // SAFETY: made by `of_reader`, and in no list.
+    unsafe { memory::give(hold.cast(), size_of::<Hold>()) }
+}
+
+/// What leads to the hold of the caller on `object`; null when there is none.
+unsafe fn link_to(object: *const Waitable, purpose: Purpose, caller: Identity) -> *mut *mut Hold {
+    let mut link = caller.list;
     // SAFETY: the list is the caller's.
     unsafe {
         while !(*link).is_null() {
-            if ptr::eq((**link).object, object) && (**link).purpose == purpose {
-                return Some(link);
+            if (**link).is(object, purpose) {
+                return link;
             }
             link = &raw mut (**link).next;
         }
     }
-    None
+    ptr::null_mut()
 }
 
 /// The hook of a control block: its coroutine has ended. What one that failed holds is released and poisoned; what one that just returned holds stays
 /// locked for ever, as in Go.
 pub unsafe fn release_held(coroutine: *mut Coroutine) {
-    // SAFETY: the coroutine has ended; the scheduler gives its control block to us once.
+    // SAFETY: the coroutine has ended; the scheduler gives its control block to us once. A link in an object is read before the object is
+    // given up.
     unsafe {
         let failed = (*coroutine).state() == State::Failed;
-        let mut node: *mut Waiter = (*coroutine).held.cast();
+        let mut hold: *mut Hold = (*coroutine).held.cast();
         (*coroutine).held = ptr::null_mut();
         (*coroutine).release_held = None;
-        while !node.is_null() {
-            let (next, object, purpose) = ((*node).next, (*node).object, (*node).purpose);
-            waiter::put_node(node);
+        while !hold.is_null() {
+            let (next, object, purpose) = ((*hold).next, (*hold).object, (*hold).purpose);
             match purpose {
                 Purpose::Once => once::holder_ended(object.cast()),
-                _ => lock::holder_ended(object.cast(), purpose, failed),
+                Purpose::ReadLock => {
+                    free_of_reader(hold);
+                    lock::reader_ended(object.cast(), failed);
+                }
+                _ => lock::writer_ended(object.cast(), failed),
             }
-            node = next;
+            hold = next;
         }
     }
 }

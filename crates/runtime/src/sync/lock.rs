@@ -1,38 +1,65 @@
 //! `Mutex[T]` and `RwLock[T]`: a mutex is a lock that nobody reads.
 //!
-//! # Invariants (guarded by the lock's own spin lock)
+//! # The state
+//! One word says who is in: nobody ([`FREE`]), a writer (its identity, shifted), or readers ([`SHARED`] and their number, shifted). The identity is not an
+//! address: it stays true after the coroutine's control block is used again.
+//! * While [`QUEUED`] is not set, anybody lets itself in or goes with one compare-and-swap, without the spin lock.
+//! * `QUEUED` is set under the spin lock, by one who is about to wait and finds the lock taken. From then on the word is changed under the spin lock
+//!   only: nobody overtakes a waiter, and nobody leaves without looking at the queue. It is cleared with the last waiter.
+//! * So who finds `QUEUED` when giving up takes the spin lock, and by then the waiter is in the queue.
+//!
+//! Letting oneself in acquires, going releases; who hands the lock over has acquired what all before it released.
+//!
+//! # Invariants
 //! * A writer excludes all others; readers share.
-//! * Waiters stand in one queue, first in, first out. A reader is let in at once only when nobody waits, so writers are not starved; whoever
-//!   gives up lets in the next writer, or all readers up to the next writer.
-//! * `writer` is the holder's identity, not an address: it stays true after the coroutine's control block is used again.
-//! * The value may be read by a holder and written by a writer, without the spin lock.
+//! * Waiters stand in one queue (guarded by the spin lock), first in, first out. A reader is let in at once only when nobody waits, so writers are not
+//!   starved; whoever gives up lets in the next writer, or all readers up to the next writer.
+//! * The value may be read by a holder and written by a writer.
+//! * The link `hold` belongs to the writer ([`held`]).
+//! * `lost` and `orphaned` are guarded by the spin lock.
 //!
 //! Locking again what one holds already is a deadlock, as in Go; the report names it.
 
-use super::held::{self, Hold, NOBODY};
+use super::held::{self, Hold, Holder, Identity};
+use crate::channel::copy_value;
 use crate::handle;
 use crate::panic;
-use crate::scheduler::{Outcome, Wake};
+use crate::scheduler::{self, Outcome, Wake};
 use crate::value;
-use crate::waiter::{self, Claimed, Purpose, Queue, Waitable, Waiter};
+use crate::waiter::{self, Claimed, Purpose, Queue, Waitable};
 use echo_abi::layout::{DESC_MANAGED, TypeDesc};
+use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
+
+/// Nobody is in, and nobody waits.
+const FREE: u64 = 0;
+/// Somebody waits.
+const QUEUED: u64 = 1;
+/// Readers are in; the bits above [`SHIFT`] are their number.
+const SHARED: u64 = 2;
+const SHIFT: u32 = 2;
+const ONE_READER: u64 = 1 << SHIFT;
 
 /// Header of the block; the value follows.
 #[repr(C)]
 pub struct Lock {
     base: Waitable,
-    readers: AtomicU32,
-    /// Its holder, or [`NOBODY`].
-    writer: AtomicU64,
+    /// What messages call it.
+    is_mutex: bool,
+    /// A writer failed while it held the lock.
+    poisoned: AtomicBool,
+    /// The last owner is gone.
+    orphaned: Cell<bool>,
+    state: AtomicU64,
     waiters: Queue,
     desc: *const TypeDesc,
     hold: Hold,
-    /// A writer failed while it held the lock.
-    poisoned: AtomicBool,
-    /// What messages call it.
-    is_mutex: bool,
+    /// Holders that have ended and stay in for ever.
+    lost: Cell<u64>,
 }
 
 /// Values lie behind the header, aligned for any type.
@@ -45,18 +72,20 @@ pub unsafe fn new(desc: *const TypeDesc, value: *mut u8, is_mutex: bool) -> *mut
         let size = (*desc).size as usize;
         let lock = handle::create_sized(VALUE_OFFSET + size, 1, |base| Lock {
             base,
-            readers: AtomicU32::new(0),
-            writer: AtomicU64::new(NOBODY),
+            is_mutex,
+            poisoned: AtomicBool::new(false),
+            orphaned: Cell::new(false),
+            state: AtomicU64::new(FREE),
             waiters: Queue::new(),
             desc,
-            hold: Hold::new(),
-            poisoned: AtomicBool::new(false),
-            is_mutex,
+            hold: Hold::new(Purpose::Lock),
+            lost: Cell::new(0),
         });
+        (*lock).hold.init(lock.cast());
         if (*desc).flags & DESC_MANAGED != 0 {
             value::share(value, &*desc);
         }
-        ptr::copy_nonoverlapping(value, place(lock), size);
+        copy_value(value, place(lock), (*desc).size);
         lock
     }
 }
@@ -66,7 +95,8 @@ pub unsafe fn destroy(lock: *mut Lock) {
     // SAFETY: the last owner is gone; parties that wait own references, so only holders can be left.
     unsafe {
         (*lock).base.lock.lock();
-        let free = (*lock).hold.abandon();
+        (*lock).orphaned.set(true);
+        let free = (*lock).is_abandoned();
         (*lock).base.lock.unlock();
         if free {
             dispose(lock);
@@ -84,19 +114,40 @@ unsafe fn dispose(lock: *mut Lock) {
     }
 }
 
+/// Acquires the lock to write.
+#[inline(always)]
+pub unsafe fn acquire(lock: *mut Lock, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference; the link of a lock is the writer's.
+    unsafe {
+        if let Some(coroutine) = scheduler::current() {
+            let caller = Identity::of(coroutine);
+            if (*lock).change(FREE, written_by(caller.holder)) {
+                held::insert(&raw mut (*lock).hold, caller);
+                return Outcome::DONE;
+            }
+        }
+        acquire_any(lock, position, Purpose::Lock)
+    }
+}
+
 /// Acquires the lock: `Purpose::Lock` to write, `Purpose::ReadLock` to read.
-pub unsafe fn acquire(lock: *mut Lock, purpose: Purpose, position: u32) -> Outcome {
+#[inline(never)]
+pub unsafe fn acquire_any(lock: *mut Lock, position: u32, purpose: Purpose) -> Outcome {
     // SAFETY: the caller owns a reference.
     unsafe {
         let this = &*lock;
-        let node = held::candidate(&this.base, purpose, position);
-        this.base.lock.lock();
-        if this.waiters.is_empty() && this.admits(purpose) {
-            this.enter(node);
-            this.base.lock.unlock();
-            held::insert(node);
+        let caller = Identity::of_caller();
+        if this.enter(purpose, caller.holder) {
+            held::insert(hold_of(lock, purpose), caller);
             return Outcome::DONE;
         }
+        this.base.lock.lock();
+        if this.enter_or_announce(purpose, caller.holder) {
+            this.base.lock.unlock();
+            held::insert(hold_of(lock, purpose), caller);
+            return Outcome::DONE;
+        }
+        let node = held::candidate(&this.base, purpose, position);
         this.waiters.push(node);
         waiter::park(node)
     }
@@ -104,37 +155,54 @@ pub unsafe fn acquire(lock: *mut Lock, purpose: Purpose, position: u32) -> Outco
 
 /// Acquires the lock to write if it is free.
 pub unsafe fn try_acquire(lock: *mut Lock) -> bool {
-    // SAFETY: the caller owns a reference.
+    // SAFETY: the caller owns a reference; the link of a lock is the writer's.
     unsafe {
-        let this = &*lock;
-        this.base.lock.lock();
-        let free = this.waiters.is_empty() && this.admits(Purpose::Lock);
-        if free {
-            let node = held::candidate(&this.base, Purpose::Lock, 0);
-            this.enter(node);
-            held::insert(node);
+        let caller = Identity::of_caller();
+        let is_free = (*lock).change(FREE, written_by(caller.holder));
+        if is_free {
+            held::insert(&raw mut (*lock).hold, caller);
         }
-        this.base.lock.unlock();
-        free
+        is_free
+    }
+}
+
+/// Gives up a lock that the caller holds to write.
+#[inline(always)]
+pub unsafe fn release(lock: *mut Lock, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference; what is in its list it holds.
+    unsafe {
+        if let Some(coroutine) = scheduler::current()
+            && held::take_newest(&raw mut (*lock).hold, Identity::of(coroutine))
+        {
+            let written = (*lock).state.load(Relaxed) & !QUEUED;
+            if !(*lock).change(written, FREE) {
+                (*lock).hand_over(Purpose::Lock);
+            }
+            return Outcome::DONE;
+        }
+        release_any(lock, position, Purpose::Lock)
     }
 }
 
 /// Gives up a lock that the caller holds.
-pub unsafe fn release(lock: *mut Lock, purpose: Purpose, position: u32) -> Outcome {
+#[inline(never)]
+pub unsafe fn release_any(lock: *mut Lock, position: u32, purpose: Purpose) -> Outcome {
     // SAFETY: the caller owns a reference.
     unsafe {
         let this = &*lock;
-        if !held::take(&this.base, purpose) {
-            return this.not_held(
-                if purpose == Purpose::ReadLock {
-                    "read_unlock"
-                } else {
-                    "unlock"
-                },
-                position,
-            );
+        let Some(hold) = held::take(&this.base, purpose, Identity::of_caller()) else {
+            let operation = match purpose {
+                Purpose::ReadLock => "read_unlock",
+                _ => "unlock",
+            };
+            return this.not_held(operation, position);
+        };
+        if purpose == Purpose::ReadLock {
+            held::free_of_reader(hold);
         }
-        this.give_up(purpose, false);
+        if !this.leave(purpose) {
+            this.hand_over(purpose);
+        }
         Outcome::DONE
     }
 }
@@ -144,10 +212,10 @@ pub unsafe fn get(lock: *mut Lock, out: *mut u8, position: u32) -> Outcome {
     // SAFETY: the caller owns a reference; a holder may read the value.
     unsafe {
         let this = &*lock;
-        if !this.is_written_by_caller() && held::find(&this.base, Purpose::ReadLock).is_none() {
+        if !this.is_written_by_caller() && !held::holds(&this.base, Purpose::ReadLock) {
             return this.not_held("get", position);
         }
-        ptr::copy_nonoverlapping(place(lock), out, (*this.desc).size as usize);
+        copy_value(place(lock), out, (*this.desc).size);
         if this.is_managed() {
             value::dup(out, &*this.desc);
         }
@@ -170,7 +238,7 @@ pub unsafe fn set(lock: *mut Lock, from: *mut u8, position: u32) -> Outcome {
             value::share(from, &*this.desc);
             value::drop(place(lock), &*this.desc);
         }
-        ptr::copy_nonoverlapping(from, place(lock), (*this.desc).size as usize);
+        copy_value(from, place(lock), (*this.desc).size);
         Outcome::DONE
     }
 }
@@ -181,23 +249,89 @@ pub unsafe fn is_poisoned(lock: *mut Lock) -> bool {
     unsafe { (*lock).poisoned.load(Relaxed) }
 }
 
-/// A holder has ended; its hold is no longer in a list.
-pub unsafe fn holder_ended(lock: *mut Lock, purpose: Purpose, failed: bool) {
+/// A writer has ended; its hold is no longer in a list.
+pub unsafe fn writer_ended(lock: *mut Lock, failed: bool) {
+    // SAFETY: passed on.
+    unsafe {
+        if failed {
+            (*lock).poisoned.store(true, Relaxed);
+        }
+        holder_ended(lock, Purpose::Lock, failed);
+    }
+}
+
+/// A reader has ended; its hold is no longer in a list.
+pub unsafe fn reader_ended(lock: *mut Lock, failed: bool) {
+    // SAFETY: passed on.
+    unsafe { holder_ended(lock, Purpose::ReadLock, failed) }
+}
+
+/// One that failed goes; one that did not stays in for ever.
+unsafe fn holder_ended(lock: *mut Lock, purpose: Purpose, failed: bool) {
     // SAFETY: the object of a hold is alive: owned, or orphaned and freed by its last hold.
     unsafe {
         let this = &*lock;
-        if failed {
-            if this.give_up(purpose, purpose == Purpose::Lock) {
-                dispose(lock);
-            }
-            return;
-        }
         this.base.lock.lock();
-        let free = this.hold.remove();
+        let claimed = if failed {
+            this.leave_and_admit(purpose)
+        } else {
+            this.lost.set(this.lost.get() + 1);
+            Claimed::new()
+        };
+        let free = this.orphaned.get() && this.is_abandoned();
         this.base.lock.unlock();
+        wake_admitted(lock, claimed);
         if free {
             dispose(lock);
         }
+    }
+}
+
+/// Wakes those that were let in.
+unsafe fn wake_admitted(lock: *mut Lock, claimed: Claimed) {
+    for node in claimed {
+        // SAFETY: a claimed candidate is parked and owns a reference to the lock until it is woken; its hold is its own from now on.
+        unsafe {
+            let (party, holder) = ((*node).party, Identity::of_candidate(node));
+            held::insert(hold_of(lock, (*node).purpose), holder);
+            waiter::put_node(node);
+            waiter::wake_party(party, Wake::Value(0));
+        }
+    }
+}
+
+/// The link for one that has entered.
+unsafe fn hold_of(lock: *mut Lock, purpose: Purpose) -> *mut Hold {
+    // SAFETY: the caller owns a reference to the lock.
+    unsafe {
+        match purpose {
+            Purpose::ReadLock => held::of_reader(lock.cast()),
+            _ => &raw mut (*lock).hold,
+        }
+    }
+}
+
+fn written_by(holder: Holder) -> u64 {
+    holder << SHIFT
+}
+
+/// The state with one more holder; `None` when it has to wait.
+#[inline]
+fn with(state: u64, purpose: Purpose, holder: Holder) -> Option<u64> {
+    match purpose {
+        Purpose::ReadLock if state == FREE => Some(SHARED | ONE_READER),
+        Purpose::ReadLock if state & (SHARED | QUEUED) == SHARED => Some(state + ONE_READER),
+        Purpose::ReadLock => None,
+        _ => (state == FREE).then_some(written_by(holder)),
+    }
+}
+
+/// The state of a lock where nobody waits with one holder less.
+#[inline]
+fn without(state: u64, purpose: Purpose) -> u64 {
+    match purpose {
+        Purpose::ReadLock if state != SHARED | ONE_READER => state - ONE_READER,
+        _ => FREE,
     }
 }
 
@@ -215,7 +349,7 @@ impl Lock {
 
     /// Only the holder itself can find itself here, so no lock is needed.
     fn is_written_by_caller(&self) -> bool {
-        self.writer.load(Relaxed) == held::caller()
+        self.state.load(Relaxed) & !QUEUED == written_by(Identity::of_caller().holder)
     }
 
     fn not_held(&self, operation: &str, position: u32) -> Outcome {
@@ -230,52 +364,96 @@ impl Lock {
         )
     }
 
-    /// Whether the holders let another one in. Under the spin lock.
-    fn admits(&self, purpose: Purpose) -> bool {
-        self.writer.load(Relaxed) == NOBODY
-            && (purpose == Purpose::ReadLock || self.readers.load(Relaxed) == 0)
+    /// Takes the state from one to the next, if it is the one.
+    #[inline(always)]
+    fn change(&self, from: u64, to: u64) -> bool {
+        self.state
+            .compare_exchange(from, to, AcqRel, Relaxed)
+            .is_ok()
     }
 
-    /// Counts a candidate among the holders; it still has to get into its holder's list. Under the spin lock.
-    unsafe fn enter(&self, node: *mut Waiter) {
-        // SAFETY: a candidate that is in no queue.
-        unsafe {
-            match (*node).purpose {
-                Purpose::ReadLock => self.readers.store(self.readers.load(Relaxed) + 1, Relaxed),
-                _ => self.writer.store(held::holder_of(node), Relaxed),
+    /// Lets a holder in if nobody is in the way.
+    fn enter(&self, purpose: Purpose, holder: Holder) -> bool {
+        let mut state = self.state.load(Relaxed);
+        while let Some(next) = with(state, purpose, holder) {
+            if self.change(state, next) {
+                return true;
+            }
+            state = self.state.load(Relaxed);
+        }
+        false
+    }
+
+    /// Counts a holder out if nobody waits.
+    fn leave(&self, purpose: Purpose) -> bool {
+        let mut state = self.state.load(Relaxed);
+        while state & QUEUED == 0 {
+            if self.change(state, without(state, purpose)) {
+                return true;
+            }
+            state = self.state.load(Relaxed);
+        }
+        false
+    }
+
+    /// Lets a holder in, or sets [`QUEUED`] because somebody is in the way. Under the spin lock.
+    fn enter_or_announce(&self, purpose: Purpose, holder: Holder) -> bool {
+        loop {
+            let state = self.state.load(Relaxed);
+            match with(state, purpose, holder) {
+                Some(next) if self.change(state, next) => return true,
+                None if state & QUEUED != 0 || self.change(state, state | QUEUED) => return false,
+                _ => {}
             }
         }
-        self.hold.add();
     }
 
-    /// Ends a hold and lets in who is next. True when the lock is orphaned and to be freed.
-    unsafe fn give_up(&self, purpose: Purpose, poison: bool) -> bool {
-        // SAFETY: waiters are granted under the spin lock, and woken once it is released; their parties own references.
+    /// Ends a hold where somebody waited a moment ago.
+    #[inline(never)]
+    unsafe fn hand_over(&self, purpose: Purpose) {
+        // SAFETY: the caller owns a reference, those that are let in too.
         unsafe {
             self.base.lock.lock();
-            match purpose {
-                Purpose::ReadLock => self.readers.store(self.readers.load(Relaxed) - 1, Relaxed),
-                _ => self.writer.store(NOBODY, Relaxed),
+            let claimed = self.leave_and_admit(purpose);
+            self.base.lock.unlock();
+            wake_admitted(ptr::from_ref(self).cast_mut(), claimed);
+        }
+    }
+
+    /// Counts a holder out and lets in who is next: to be woken once the spin lock, which is held, is released.
+    unsafe fn leave_and_admit(&self, purpose: Purpose) -> Claimed {
+        let mut claimed = Claimed::new();
+        // SAFETY: the queue is guarded by the spin lock.
+        unsafe {
+            if self.leave(purpose) {
+                return claimed;
             }
-            if poison {
-                self.poisoned.store(true, Relaxed);
-            }
-            let free = self.hold.remove();
-            let mut claimed = Claimed::new();
+            // Somebody waits, so nobody else changes the state.
+            let mut state = without(self.state.load(Acquire) & !QUEUED, purpose);
             while let Some(node) = self.waiters.first()
-                && self.admits((*node).purpose)
+                && let Some(next) =
+                    with(state, (*node).purpose, Identity::of_candidate(node).holder)
             {
                 self.waiters.remove(node);
-                self.enter(node);
                 claimed.push(node);
+                state = next;
             }
-            self.base.lock.unlock();
-            for node in claimed {
-                let party = (*node).party;
-                held::insert(node);
-                waiter::wake_party(party, Wake::Value(0));
+            if !self.waiters.is_empty() {
+                state |= QUEUED;
             }
-            free
+            self.state.store(state, Release);
         }
+        claimed
+    }
+
+    /// Whether nobody is in who could still go. Under the spin lock, of an orphan: nobody enters, and nobody waits.
+    fn is_abandoned(&self) -> bool {
+        let state = self.state.load(Acquire) & !QUEUED;
+        let holders = match state {
+            FREE => 0,
+            _ if state & SHARED != 0 => state >> SHIFT,
+            _ => 1,
+        };
+        holders == self.lost.get()
     }
 }

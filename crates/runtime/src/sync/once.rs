@@ -1,12 +1,13 @@
 //! `Once`: a function that runs one time, while all other callers wait.
 //!
 //! The runner holds the `Once` ([`super::held`]): should it fail, or end without saying so, the function counts as run, as in Go. `state` is
-//! written under the lock; [`DONE`] may be seen without it.
+//! written under the lock; [`DONE`] may be seen without it. The link `hold` belongs to the runner.
 
-use super::held::{self, Hold};
+use super::held::{self, Hold, Identity};
 use crate::handle;
 use crate::scheduler::Outcome;
-use crate::waiter::{self, Purpose, Queue, Waitable};
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 const NEW: u32 = 0;
@@ -19,16 +20,22 @@ pub struct Once {
     state: AtomicU32,
     waiters: Queue,
     hold: Hold,
+    /// The last owner is gone; guarded by the lock.
+    orphaned: Cell<bool>,
 }
 
 /// A new `Once`.
 pub fn new() -> *mut Once {
-    handle::create(|base| Once {
+    let once = handle::create(|base| Once {
         base,
         state: AtomicU32::new(NEW),
         waiters: Queue::new(),
-        hold: Hold::new(),
-    })
+        hold: Hold::new(Purpose::Once),
+        orphaned: Cell::new(false),
+    });
+    // SAFETY: fresh.
+    unsafe { (*once).hold.init(once.cast()) };
+    once
 }
 
 /// Frees it, now or when its runner is done with it.
@@ -36,7 +43,8 @@ pub unsafe fn destroy(once: *mut Once) {
     // SAFETY: the last owner is gone; parties that wait own references, so only a runner can be left.
     unsafe {
         (*once).base.lock.lock();
-        let free = (*once).hold.abandon();
+        (*once).orphaned.set(true);
+        let free = (*once).state.load(Relaxed) != RUNNING;
         (*once).base.lock.unlock();
         if free {
             handle::free(once);
@@ -45,30 +53,37 @@ pub unsafe fn destroy(once: *mut Once) {
 }
 
 /// The word is 1 when the caller is to run the function and then to call [`end`]; 0 when it has been run.
+#[inline(always)]
 pub unsafe fn begin(once: *mut Once, position: u32) -> Outcome {
     // SAFETY: the caller owns a reference.
     unsafe {
-        let this = &*once;
-        if this.state.load(Acquire) == DONE {
+        if (*once).state.load(Acquire) == DONE {
             return Outcome::bool(false);
         }
-        let node = held::candidate(&this.base, Purpose::Once, position);
+        begin_or_wait(once, position)
+    }
+}
+
+#[inline(never)]
+unsafe fn begin_or_wait(once: *mut Once, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference; the link is the runner's.
+    unsafe {
+        let this = &*once;
         this.base.lock.lock();
         match this.state.load(Relaxed) {
             NEW => {
                 this.state.store(RUNNING, Relaxed);
-                this.hold.add();
                 this.base.lock.unlock();
-                held::insert(node);
+                held::insert(&raw mut (*once).hold, Identity::of_caller());
                 Outcome::bool(true)
             }
             RUNNING => {
+                let node = Waiter::for_caller(&this.base, Purpose::Once, position);
                 this.waiters.push(node);
                 waiter::park(node)
             }
             _ => {
                 this.base.lock.unlock();
-                waiter::put_node(node);
                 Outcome::bool(false)
             }
         }
@@ -79,7 +94,7 @@ pub unsafe fn begin(once: *mut Once, position: u32) -> Outcome {
 pub unsafe fn end(once: *mut Once) {
     // SAFETY: the caller owns a reference.
     unsafe {
-        if held::take(&(*once).base, Purpose::Once) {
+        if held::take(&(*once).base, Purpose::Once, Identity::of_caller()).is_some() {
             holder_ended(once);
         }
     }
@@ -93,7 +108,7 @@ pub unsafe fn holder_ended(once: *mut Once) {
         this.base.lock.lock();
         this.state.store(DONE, Release);
         let claimed = this.waiters.pop_all();
-        let free = this.hold.remove();
+        let free = this.orphaned.get();
         this.base.lock.unlock();
         claimed.for_each(|node| waiter::wake(node, 0));
         if free {

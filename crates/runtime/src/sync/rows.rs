@@ -18,7 +18,7 @@ pub unsafe extern "C" fn echo_rwlock_new(desc: *mut u8, value: *mut u8) -> *mut 
 
 pub unsafe fn echo_mutex_lock(mutex: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::acquire(mutex.cast(), Purpose::Lock, position as u32) }
+    unsafe { lock::acquire(mutex.cast(), position as u32) }
 }
 
 pub unsafe extern "C" fn echo_mutex_try_lock(mutex: *mut u8) -> bool {
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn echo_mutex_try_lock(mutex: *mut u8) -> bool {
 
 pub unsafe fn echo_mutex_unlock(mutex: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::release(mutex.cast(), Purpose::Lock, position as u32) }
+    unsafe { lock::release(mutex.cast(), position as u32) }
 }
 
 pub unsafe fn echo_mutex_get(mutex: *mut u8, out: *mut u8, position: i32) -> Outcome {
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn echo_mutex_is_poisoned(mutex: *mut u8) -> bool {
 
 pub unsafe fn echo_rwlock_lock(lock: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::acquire(lock.cast(), Purpose::Lock, position as u32) }
+    unsafe { lock::acquire(lock.cast(), position as u32) }
 }
 
 pub unsafe extern "C" fn echo_rwlock_try_lock(lock: *mut u8) -> bool {
@@ -58,7 +58,7 @@ pub unsafe extern "C" fn echo_rwlock_try_lock(lock: *mut u8) -> bool {
 
 pub unsafe fn echo_rwlock_unlock(lock: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::release(lock.cast(), Purpose::Lock, position as u32) }
+    unsafe { lock::release(lock.cast(), position as u32) }
 }
 
 pub unsafe fn echo_rwlock_get(lock: *mut u8, out: *mut u8, position: i32) -> Outcome {
@@ -78,12 +78,12 @@ pub unsafe extern "C" fn echo_rwlock_is_poisoned(lock: *mut u8) -> bool {
 
 pub unsafe fn echo_rwlock_read_lock(lock: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::acquire(lock.cast(), Purpose::ReadLock, position as u32) }
+    unsafe { lock::acquire_any(lock.cast(), position as u32, Purpose::ReadLock) }
 }
 
 pub unsafe fn echo_rwlock_read_unlock(lock: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::release(lock.cast(), Purpose::ReadLock, position as u32) }
+    unsafe { lock::release_any(lock.cast(), position as u32, Purpose::ReadLock) }
 }
 
 pub unsafe extern "C" fn echo_atomic_new(value: i64) -> *mut u8 {

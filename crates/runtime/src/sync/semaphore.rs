@@ -36,15 +36,38 @@ pub unsafe fn destroy(semaphore: *mut Semaphore) {
 }
 
 /// Takes a permit, waiting for one if need be.
+#[inline(always)]
 pub unsafe fn acquire(semaphore: *mut Semaphore, position: u32) -> Outcome {
     // SAFETY: the caller owns a reference.
     unsafe {
         let this = &*semaphore;
-        this.base.lock.lock();
+        if !this.base.lock.lock_at_once() {
+            return acquire_slowly(this, position);
+        }
         if this.take_permit() {
             this.base.lock.unlock();
             return Outcome::DONE;
         }
+        wait(this, position)
+    }
+}
+
+#[cold]
+unsafe fn acquire_slowly(this: &Semaphore, position: u32) -> Outcome {
+    this.base.lock.lock();
+    if this.take_permit() {
+        this.base.lock.unlock();
+        return Outcome::DONE;
+    }
+    // SAFETY: passed on.
+    unsafe { wait(this, position) }
+}
+
+/// Under the lock, which is released.
+#[inline(never)]
+unsafe fn wait(this: &Semaphore, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference, and the lock.
+    unsafe {
         let node = Waiter::for_caller(&this.base, Purpose::Semaphore, position);
         this.waiters.push(node);
         waiter::park(node)
@@ -69,19 +92,27 @@ pub unsafe fn release(semaphore: *mut Semaphore) {
     unsafe {
         let this = &*semaphore;
         this.base.lock.lock();
-        let next = this.waiters.pop();
-        if next.is_none() {
-            this.permits.store(this.permits.load(Relaxed) + 1, Relaxed);
-        }
-        this.base.lock.unlock();
-        if let Some(next) = next {
-            waiter::wake(next, 0);
+        let next = if this.waiters.is_empty() {
+            None
+        } else {
+            this.waiters.pop()
+        };
+        match next {
+            None => {
+                this.permits.store(this.permits.load(Relaxed) + 1, Relaxed);
+                this.base.lock.unlock();
+            }
+            Some(next) => {
+                this.base.lock.unlock();
+                waiter::wake(next, 0);
+            }
         }
     }
 }
 
 impl Semaphore {
     /// Under the lock.
+    #[inline(always)]
     fn take_permit(&self) -> bool {
         let permits = self.permits.load(Relaxed);
         if permits > 0 {

@@ -45,7 +45,7 @@ pub unsafe fn add(group: *mut WaitGroup, count: i64, position: u32) -> Outcome {
             }
         };
         this.counter.store(counter, Relaxed);
-        if counter > 0 {
+        if counter > 0 || this.waiters.is_empty() {
             this.base.lock.unlock();
             return Outcome::DONE;
         }
