@@ -362,14 +362,7 @@ pub unsafe fn send(
         {
             return send_any(this, from, position, on_closed);
         }
-        if this.receivers.is_empty()
-            && let Some(index) = this.put_index()
-        {
-            copy_word(from, this.buffer.add(index * WORD_BYTES as usize));
-            this.base.lock.unlock();
-            return Outcome::value(1);
-        }
-        send_locked(this, from, position, on_closed)
+        send_locked(this, from, position, on_closed, WORD_BYTES)
     }
 }
 
@@ -382,13 +375,59 @@ unsafe fn send_any(this: &Channel, from: *mut u8, position: u32, on_closed: OnCl
             value::share(from, this.element());
         }
         this.base.lock.lock();
-        send_locked(this, from, position, on_closed)
+        send_locked(this, from, position, on_closed, this.element().size)
     }
 }
 
-/// [`send`] of a shared value, under the lock, which is released.
-#[inline(never)]
+/// [`send`] of a shared value of `size` bytes, under the lock, which is released.
+#[inline(always)]
 unsafe fn send_locked(
+    this: &Channel,
+    from: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+    size: u32,
+) -> Outcome {
+    // SAFETY: as in `send`. A channel that has receivers is open.
+    unsafe {
+        if !this.receivers.is_empty() {
+            return send_paired(this, from, position, on_closed);
+        }
+        match this.put_index() {
+            Some(index) => {
+                copy_value(from, this.buffer.add(index * size as usize), size);
+                this.base.lock.unlock();
+                Outcome::value(1)
+            }
+            None => send_blocked(this, from, position, on_closed),
+        }
+    }
+}
+
+/// [`send_locked`] where receivers wait, or selects that were claimed meanwhile.
+#[inline(never)]
+unsafe fn send_paired(
+    this: &Channel,
+    from: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+) -> Outcome {
+    // SAFETY: as in `send`.
+    unsafe {
+        let Some(receiver) = this.send_now(from) else {
+            return send_blocked(this, from, position, on_closed);
+        };
+        this.base.lock.unlock();
+        if let Some(receiver) = receiver {
+            waiter::wake(receiver, 1);
+        }
+        Outcome::value(1)
+    }
+}
+
+/// [`send_locked`] where nobody receives, and there is no room or the channel is closed.
+#[inline(never)]
+unsafe fn send_blocked(
     this: &Channel,
     from: *mut u8,
     position: u32,
@@ -399,25 +438,17 @@ unsafe fn send_locked(
         if this.is_closed() {
             return send_closed(this, from, position, on_closed);
         }
-        if let Some(receiver) = this.send_now(from) {
-            this.base.lock.unlock();
-            if let Some(receiver) = receiver {
-                waiter::wake(receiver, 1);
-            }
-            return Outcome::value(1);
-        }
         let purpose = match on_closed {
             OnClosed::Panic => Purpose::Send,
             OnClosed::Report => Purpose::SendResult,
         };
         let node = Waiter::for_caller(&this.base, purpose, position);
         (*node).value = from;
-        this.senders.push(node);
-        waiter::park(node)
+        waiter::wait(&this.senders, node)
     }
 }
 
-/// [`send_locked`] on a closed channel.
+/// [`send_blocked`] on a closed channel.
 #[cold]
 unsafe fn send_closed(
     this: &Channel,
@@ -450,13 +481,7 @@ pub unsafe fn receive(
         if this.element().size != WORD_BYTES || !this.base.lock.lock_at_once() {
             return receive_any(this, out, position, on_closed);
         }
-        if this.buffered() > 0 && this.senders.is_empty() {
-            let index = this.take_index();
-            copy_word(this.buffer.add(index * WORD_BYTES as usize), out);
-            this.base.lock.unlock();
-            return Outcome::value(1);
-        }
-        receive_locked(this, out, position, on_closed)
+        receive_locked(this, out, position, on_closed, WORD_BYTES)
     }
 }
 
@@ -466,13 +491,37 @@ unsafe fn receive_any(this: &Channel, out: *mut u8, position: u32, on_closed: On
     // SAFETY: as in `receive`.
     unsafe {
         this.base.lock.lock();
-        receive_locked(this, out, position, on_closed)
+        receive_locked(this, out, position, on_closed, this.element().size)
     }
 }
 
-/// [`receive`] under the lock, which is released.
-#[inline(never)]
+/// [`receive`] of a value of `size` bytes, under the lock, which is released.
+#[inline(always)]
 unsafe fn receive_locked(
+    this: &Channel,
+    out: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+    size: u32,
+) -> Outcome {
+    // SAFETY: as in `receive`.
+    unsafe {
+        if !this.senders.is_empty() {
+            return receive_paired(this, out, position, on_closed);
+        }
+        if this.buffered() == 0 {
+            return receive_blocked(this, out, position, on_closed);
+        }
+        let slot = this.buffer.add(this.take_index() * size as usize);
+        copy_value(slot, out, size);
+        this.base.lock.unlock();
+        Outcome::value(1)
+    }
+}
+
+/// [`receive_locked`] where senders wait, or selects that were claimed meanwhile.
+#[inline(never)]
+unsafe fn receive_paired(
     this: &Channel,
     out: *mut u8,
     position: u32,
@@ -480,19 +529,29 @@ unsafe fn receive_locked(
 ) -> Outcome {
     // SAFETY: as in `receive`.
     unsafe {
-        if let Some(sender) = this.receive_now(out) {
-            this.base.lock.unlock();
-            if let Some(sender) = sender {
-                waiter::wake(sender, 1);
-            }
-            return Outcome::value(1);
+        let Some(sender) = this.receive_now(out) else {
+            return receive_blocked(this, out, position, on_closed);
+        };
+        this.base.lock.unlock();
+        if let Some(sender) = sender {
+            waiter::wake(sender, 1);
         }
+        Outcome::value(1)
+    }
+}
+
+/// [`receive_locked`] where nobody sends and nothing is buffered.
+#[inline(never)]
+unsafe fn receive_blocked(
+    this: &Channel,
+    out: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+) -> Outcome {
+    // SAFETY: as in `receive`.
+    unsafe {
         if this.is_closed() {
-            this.base.lock.unlock();
-            if on_closed == OnClosed::Panic && !this.write_zero(out) {
-                return panic::raise(this.no_zero_message(), position);
-            }
-            return Outcome::value(0);
+            return receive_closed(this, out, position, on_closed);
         }
         let purpose = match on_closed {
             OnClosed::Panic => Purpose::Receive,
@@ -500,9 +559,24 @@ unsafe fn receive_locked(
         };
         let node = Waiter::for_caller(&this.base, purpose, position);
         (*node).value = out;
-        this.receivers.push(node);
-        waiter::park(node)
+        waiter::wait(&this.receivers, node)
     }
+}
+
+/// [`receive_blocked`] on a closed channel.
+#[cold]
+unsafe fn receive_closed(
+    this: &Channel,
+    out: *mut u8,
+    position: u32,
+    on_closed: OnClosed,
+) -> Outcome {
+    this.base.lock.unlock();
+    // SAFETY: as in `receive`.
+    if on_closed == OnClosed::Panic && !unsafe { this.write_zero(out) } {
+        return panic::raise(this.no_zero_message(), position);
+    }
+    Outcome::value(0)
 }
 
 /// Sends `from` (moved) if that need not wait.

@@ -161,6 +161,7 @@ impl Waiter {
     }
 
     /// Wins the right to wake a waiter just taken from its queue. Under the object's lock.
+    #[inline(always)]
     fn claim(&self) -> bool {
         match self.party {
             // SAFETY: a select's waiters are unlinked under the lock held here before the select is freed.
@@ -196,15 +197,18 @@ impl Queue {
         }
     }
 
+    #[inline(always)]
     fn tail(&self) -> *mut Waiter {
         self.tail.load(Relaxed)
     }
 
+    #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.tail().is_null()
     }
 
     /// Appends a waiter that is in no queue.
+    #[inline]
     pub unsafe fn push(&self, node: *mut Waiter) {
         // SAFETY: the caller holds the lock that guards this queue and the links of its waiters; linked waiters are alive.
         unsafe {
@@ -258,12 +262,20 @@ impl Queue {
     }
 
     /// Takes out and claims the first waiter that lets itself be claimed.
+    #[inline(always)]
     pub unsafe fn pop(&self) -> Option<*mut Waiter> {
         while !self.is_empty() {
             // SAFETY: as in `push`.
             unsafe {
-                let head = (*self.tail()).next;
-                self.remove(head);
+                let tail = self.tail();
+                let head = (*tail).next;
+                if head == tail {
+                    self.tail.store(ptr::null_mut(), Relaxed);
+                } else {
+                    (*tail).next = (*head).next;
+                    (*(*head).next).prev = tail;
+                }
+                (*head).queued = false;
                 if (*head).claim() {
                     return Some(head);
                 }
@@ -352,14 +364,45 @@ pub fn calling_party() -> Party {
     }
 }
 
+/// Puts the caller, whose waiter from [`Waiter::for_caller`] this is, at the end of the queue and suspends it; the object's lock is held and gets
+/// released.
+#[inline(always)]
+pub unsafe fn wait(queue: &Queue, node: *mut Waiter) -> Outcome {
+    // SAFETY: passed on. What `park_with` is told is read before the waiter is queued, while the compiler still knows it.
+    unsafe {
+        let party = (*node).party;
+        let info = WaitInfo::new(
+            (*node).purpose.operation(),
+            (*node).object,
+            (*node).position,
+        );
+        let object = (*node).object;
+        queue.push(node);
+        park_with(node, party, object, info)
+    }
+}
+
 /// Suspends the caller, whose waiter from [`Waiter::for_caller`] is queued; the object's lock is held and gets released.
 pub unsafe fn park(node: *mut Waiter) -> Outcome {
-    // SAFETY: the lock keeps the waiter alive, and the object lives at least until the caller is woken.
+    // SAFETY: passed on.
     unsafe {
         let object = (*node).object;
-        let lock = &raw const (*object).lock;
         let info = WaitInfo::new((*node).purpose.operation(), object, (*node).position);
-        match (*node).party {
+        park_with(node, (*node).party, object, info)
+    }
+}
+
+#[inline(always)]
+unsafe fn park_with(
+    node: *mut Waiter,
+    party: Party,
+    object: *mut Waitable,
+    info: WaitInfo,
+) -> Outcome {
+    // SAFETY: the lock keeps the waiter alive, and the object lives at least until the caller is woken.
+    unsafe {
+        let lock = &raw const (*object).lock;
+        match party {
             Party::Coroutine(coroutine) => {
                 (*coroutine).parked_with = node.cast();
                 scheduler::park(unlock, lock.cast_mut().cast(), info)
@@ -441,10 +484,15 @@ impl Withdrawn {
 }
 
 /// Wakes a claimed waiter: its runtime function returns `word`. Without locks held.
+#[inline]
 pub unsafe fn wake(node: *mut Waiter, word: u64) {
     // SAFETY: the caller claimed the waiter.
     unsafe {
         match (*node).party {
+            Party::Coroutine(coroutine) => {
+                put_node(node);
+                scheduler::ready(coroutine, Wake::Value(word));
+            }
             Party::Select(select) => Select::chosen(select, (*node).index, Ok(word)),
             party => {
                 put_node(node);

@@ -148,8 +148,7 @@ pub unsafe fn acquire_any(lock: *mut Lock, position: u32, purpose: Purpose) -> O
             return Outcome::DONE;
         }
         let node = held::candidate(&this.base, purpose, position);
-        this.waiters.push(node);
-        waiter::park(node)
+        waiter::wait(&this.waiters, node)
     }
 }
 

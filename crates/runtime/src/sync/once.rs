@@ -79,8 +79,7 @@ unsafe fn begin_or_wait(once: *mut Once, position: u32) -> Outcome {
             }
             RUNNING => {
                 let node = Waiter::for_caller(&this.base, Purpose::Once, position);
-                this.waiters.push(node);
-                waiter::park(node)
+                waiter::wait(&this.waiters, node)
             }
             _ => {
                 this.base.lock.unlock();

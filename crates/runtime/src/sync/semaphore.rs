@@ -69,8 +69,7 @@ unsafe fn wait(this: &Semaphore, position: u32) -> Outcome {
     // SAFETY: the caller owns a reference, and the lock.
     unsafe {
         let node = Waiter::for_caller(&this.base, Purpose::Semaphore, position);
-        this.waiters.push(node);
-        waiter::park(node)
+        waiter::wait(&this.waiters, node)
     }
 }
 

@@ -67,7 +67,6 @@ pub unsafe fn wait(group: *mut WaitGroup, position: u32) -> Outcome {
             return Outcome::DONE;
         }
         let node = Waiter::for_caller(&this.base, Purpose::WaitGroup, position);
-        this.waiters.push(node);
-        waiter::park(node)
+        waiter::wait(&this.waiters, node)
     }
 }
