@@ -135,15 +135,24 @@ pub fn next_ns() -> u64 {
         .unwrap_or(NEVER)
 }
 
-/// Runs what is due at `now_ns`; whether there was anything.
+/// Runs what is due at `now_ns`, in the order of the deadlines over all shards; whether there was anything.
 pub fn expire(now_ns: u64) -> bool {
     let mut any = false;
-    for shard in &TABLE {
-        while shard.next_ns.load(Ordering::Relaxed) <= now_ns && shard.expire_batch(now_ns) {
-            any = true;
+    loop {
+        let (mut first, mut first_ns, mut second_ns) = (&TABLE[0], NEVER, NEVER);
+        for shard in &TABLE {
+            let next_ns = shard.next_ns.load(Ordering::Relaxed);
+            if next_ns < first_ns {
+                (first, first_ns, second_ns) = (shard, next_ns, first_ns);
+            } else {
+                second_ns = second_ns.min(next_ns);
+            }
         }
+        if first_ns > now_ns {
+            return any;
+        }
+        any |= first.expire_batch(now_ns.min(second_ns));
     }
-    any
 }
 
 /// Whether the program has a reason to wait for any timer. Called while nothing runs.

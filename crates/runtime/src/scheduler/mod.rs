@@ -279,11 +279,9 @@ pub fn external_begin() {
 
 /// The announced work is over; called after the coroutine was readied.
 pub fn external_end() {
-    visit(|scheduler| {
-        if EXTERNAL.fetch_sub(1, Ordering::SeqCst) == 1 {
-            scheduler.wake_one();
-        }
-    });
+    if EXTERNAL.fetch_sub(1, Ordering::SeqCst) == 1 {
+        visit(Scheduler::wake_one);
+    }
 }
 
 /// The shard for timers of this thread.
@@ -308,7 +306,7 @@ pub(crate) unsafe fn worker_cache() -> &'static mut Cache {
     unsafe { &mut worker.own().cache }
 }
 
-/// Work announced by [`external_begin`].
+/// Work announced by [`external_begin`]; not of one program, as threads may announce it before a program runs, and finish after it.
 static EXTERNAL: AtomicUsize = AtomicUsize::new(0);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 /// Memory for coroutines spawned by other threads.
@@ -414,7 +412,8 @@ impl Scheduler {
         }));
         HAS_RUN.store(true, Ordering::Relaxed);
         NEXT_ID.store(0, Ordering::Relaxed);
-        EXTERNAL.store(0, Ordering::SeqCst);
+        // Other threads may start coroutines as soon as there is a scheduler; when those have ended, that is not the end.
+        external_begin();
         scheduler
             .workers
             .iter()
@@ -426,6 +425,7 @@ impl Scheduler {
         SCHEDULER.store(ptr::from_ref(scheduler).cast_mut(), Ordering::SeqCst);
         let monitor = monitor::start(scheduler);
         start();
+        external_end();
         let ended = scheduler.wait_for_threads();
         scheduler.monitor_bell.stop();
         let _ = monitor.join();

@@ -416,16 +416,16 @@ impl Worker {
     }
 
     fn steal(&self) -> Option<*mut Coroutine> {
-        self.from_a_victim(|victim| victim.queue.steal_into(&self.queue))
+        self.take_from_victim(|victim| victim.queue.steal_into(&self.queue))
     }
 
     /// What another worker spawned last, which it is likely to run itself soon: the last thing to take.
     fn steal_newest(&self) -> Option<*mut Coroutine> {
-        self.from_a_victim(Worker::take_newest)
+        self.take_from_victim(Worker::take_newest)
     }
 
     /// The first thing that `take` finds at another worker, from a random one on.
-    fn from_a_victim(
+    fn take_from_victim(
         &self,
         take: impl Fn(&Worker) -> Option<*mut Coroutine>,
     ) -> Option<*mut Coroutine> {
