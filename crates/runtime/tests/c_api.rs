@@ -511,6 +511,11 @@ fn one_program_at_a_time() {
 }
 
 #[test]
+fn other_threads_start_coroutines_at_any_time() {
+    check("eager", "", "", 0);
+}
+
+#[test]
 fn example_in_c() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/c/primes.c");
     let library = libraries().join("libecho_runtime.a");

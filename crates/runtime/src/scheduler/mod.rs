@@ -280,7 +280,12 @@ pub fn external_begin() {
 /// The announced work is over; called after the coroutine was readied.
 pub fn external_end() {
     if EXTERNAL.fetch_sub(1, Ordering::SeqCst) == 1 {
-        visit(Scheduler::wake_one);
+        visit(|scheduler| {
+            // A worker that is awake will find out by itself whether this was the end.
+            if scheduler.idle.sleeping.load(Ordering::SeqCst) == scheduler.workers.len() {
+                scheduler.wake_one();
+            }
+        });
     }
 }
 

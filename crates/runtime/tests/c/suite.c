@@ -578,6 +578,33 @@ static void nested_run(void *argument, void *result) {
     printf("nested run\n");
 }
 
+/* Programs while another thread starts coroutines whenever one runs, be it before its main coroutine or at its end. */
+static _Atomic int over;
+
+static void nothing(void *argument, void *result) { (void)argument, (void)result; }
+
+static void *eager_thread(void *argument) {
+    (void)argument;
+    while (!over) {
+        echo_future *future = echo_is_running() ? echo_coroutine_spawn(nothing, NULL, 0) : NULL;
+        if (future != NULL)
+            echo_future_release(future);
+    }
+    return NULL;
+}
+
+static int eager(echo_options *options) {
+    pthread_t thread;
+    int failed = 0;
+    options->flags = 0;
+    CHECK(pthread_create(&thread, NULL, eager_thread, NULL) == 0);
+    for (int i = 0; i < 200; i++)
+        failed |= echo_run(nothing, NULL, options) != 0;
+    over = 1;
+    pthread_join(thread, NULL);
+    return failed;
+}
+
 static const struct {
     const char *name;
     echo_function function;
@@ -594,6 +621,8 @@ int main(int argc, char **argv) {
     CHECK(!echo_is_running());
     CHECK(echo_coroutine_spawn(exit_code, NULL, 8) == NULL);
     echo_options options = {(uint32_t)atoi(argv[2]), ECHO_OPTION_CHECK_LEAKS, 0};
+    if (strcmp(argv[1], "eager") == 0)
+        return eager(&options);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
         if (strcmp(programs[i].name, argv[1]) != 0)
             continue;
