@@ -164,8 +164,8 @@ impl Channel {
         self.len.load(Acquire) == 0 && self.senders.is_empty() && !self.is_closed()
     }
 
-    /// Whether a send would have to wait or panic, as far as can be seen without the lock. True only if it was so at one moment: receivers
-    /// wait only while the buffer is empty.
+    /// Whether a send would have to wait, or finds the channel closed, as far as can be seen without the lock. True only if it was so at one
+    /// moment: receivers wait only while the buffer is empty.
     #[inline]
     pub fn looks_full(&self) -> bool {
         self.receivers.is_empty() && !self.has_room()

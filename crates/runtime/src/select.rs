@@ -210,13 +210,13 @@ unsafe fn channel_of(case: &SelectCase) -> &'static Channel {
     unsafe { &*case.channel.cast::<Channel>() }
 }
 
-/// Whether a case would have to wait, as far as can be seen without its channel's lock.
+/// Whether a case would have to wait, as far as can be seen without its channel's lock. What is not closed later was not closed when it looked full.
 #[inline]
 unsafe fn looks_blocked(case: &SelectCase) -> bool {
     // SAFETY: as for `channel_of`.
     unsafe {
         if is_send(case) {
-            channel_of(case).looks_full()
+            channel_of(case).looks_full() && !channel_of(case).is_closed()
         } else {
             channel_of(case).looks_empty()
         }
