@@ -147,7 +147,7 @@ impl<'a> Checker<'a> {
         }
         let has_names = entries
             .iter()
-            .any(|entry| matches!(entry.key.kind, Ast::Name(_)));
+            .any(|entry| matches!(entry.key.kind, Ast::Name(_)) && truth(&entry.key).is_none());
         if entries.is_empty() || has_names {
             let message = "it is not known here which struct or map this is";
             self.report(
@@ -174,7 +174,11 @@ impl<'a> Checker<'a> {
         let mut checked_keys: Vec<Option<Expr>> = entries.iter().map(|_| None).collect();
         let mut checked_values: Vec<Option<Expr>> = entries.iter().map(|_| None).collect();
         for at in by_rank(entries.iter().map(|entry| rank(&entry.key))) {
-            let key = self.expr(&entries[at].key, keys.want());
+            let key = &entries[at].key;
+            let key = match truth(key) {
+                Some(value) => node(ExprKind::Bool(value), Ty::BOOL, key.span),
+                None => self.expr(key, keys.want()),
+            };
             keys.add(key.ty, key.span);
             checked_keys[at] = Some(key);
         }
@@ -427,5 +431,13 @@ pub(super) fn stored(ty: Ty) -> Ty {
     match ty {
         Ty::NEVER => Ty::VOID,
         ty => ty,
+    }
+}
+
+/// `true` and `false` in front of a `:`, where the parser takes them for the names of fields.
+fn truth(key: &ast::Expr) -> Option<bool> {
+    match &key.kind {
+        Ast::Name(name) => name.as_str().parse().ok(),
+        _ => None,
     }
 }
