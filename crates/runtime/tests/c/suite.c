@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CHECK(condition)                                                                  \
     do {                                                                                  \
@@ -589,6 +590,8 @@ static void *eager_thread(void *argument) {
         echo_future *future = echo_is_running() ? echo_coroutine_spawn(nothing, NULL, 0) : NULL;
         if (future != NULL)
             echo_future_release(future);
+        /* A thread that never paused would keep the program going for as long as it is faster than the worker. */
+        nanosleep(&(struct timespec){0, 50000}, NULL);
     }
     return NULL;
 }
