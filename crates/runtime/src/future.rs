@@ -316,8 +316,7 @@ unsafe fn wait(future: *mut Future, waiting: Waiting) -> Outcome {
                 let node = Waiter::for_caller(&this.base, waiting.purpose, waiting.position);
                 (*node).value = waiting.value;
                 (*node).extra = waiting.extra;
-                this.waiters.push(node);
-                return waiter::park(node);
+                return waiter::wait(&this.waiters, node);
             }
         }
         settled(future, waiting)

@@ -4,7 +4,7 @@
 //! * Every object somebody can wait on begins with [`Waitable`]: the block header, then the object's spin lock. The lock guards the object's
 //!   state, its [`Queue`]s, and in every waiter that belongs to the object the fields `next`, `prev` and `queued`.
 //! * A waiter is linked by the party that is about to wait, under the lock; the lock is released by the scheduler after the party's
-//!   registers are saved (`park`), so nobody can wake a coroutine that has not finished parking.
+//!   registers are saved (`wait`), so nobody can wake a coroutine that has not finished parking.
 //! * **Claim.** Whoever takes a waiter out of its queue, under the lock, owns it and must wake it: that happens exactly once. The waiter
 //!   of a select is one of several; taking it out is not enough, the claim word of the [`Select`](crate::select) has to be won too
 //!   ([`Waiter::claim`]). One that loses was already won by another case and is simply forgotten: its select frees it.
@@ -356,7 +356,7 @@ impl Iterator for Claimed {
     }
 }
 
-/// The caller as a party; a thread's parker is set by [`park`].
+/// The caller as a party; a thread's parker is set by [`wait`].
 pub fn calling_party() -> Party {
     match scheduler::current() {
         Some(coroutine) => Party::Coroutine(coroutine),
@@ -368,39 +368,12 @@ pub fn calling_party() -> Party {
 /// released.
 #[inline(always)]
 pub unsafe fn wait(queue: &Queue, node: *mut Waiter) -> Outcome {
-    // SAFETY: passed on. What `park_with` is told is read before the waiter is queued, while the compiler still knows it.
+    // SAFETY: the lock keeps the waiter alive, and the object lives at least until the caller is woken. What is needed of the waiter is read
+    // before it is queued, while the compiler still knows it.
     unsafe {
-        let party = (*node).party;
-        let info = WaitInfo::new(
-            (*node).purpose.operation(),
-            (*node).object,
-            (*node).position,
-        );
-        let object = (*node).object;
-        queue.push(node);
-        park_with(node, party, object, info)
-    }
-}
-
-/// Suspends the caller, whose waiter from [`Waiter::for_caller`] is queued; the object's lock is held and gets released.
-pub unsafe fn park(node: *mut Waiter) -> Outcome {
-    // SAFETY: passed on.
-    unsafe {
-        let object = (*node).object;
+        let (party, object) = ((*node).party, (*node).object);
         let info = WaitInfo::new((*node).purpose.operation(), object, (*node).position);
-        park_with(node, (*node).party, object, info)
-    }
-}
-
-#[inline(always)]
-unsafe fn park_with(
-    node: *mut Waiter,
-    party: Party,
-    object: *mut Waitable,
-    info: WaitInfo,
-) -> Outcome {
-    // SAFETY: the lock keeps the waiter alive, and the object lives at least until the caller is woken.
-    unsafe {
+        queue.push(node);
         let lock = &raw const (*object).lock;
         match party {
             Party::Coroutine(coroutine) => {
@@ -417,7 +390,7 @@ unsafe fn park_with(
 
 /// The unlock hook for one lock.
 unsafe fn unlock(lock: *mut c_void) {
-    // SAFETY: `park` passed a held lock, whose object outlives the wait.
+    // SAFETY: `wait` passed a held lock, whose object outlives the wait.
     unsafe { (*lock.cast::<SpinLock>()).unlock() }
 }
 
