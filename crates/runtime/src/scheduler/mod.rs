@@ -18,6 +18,7 @@ mod idle;
 mod injector;
 mod monitor;
 pub mod queue;
+pub mod topology;
 mod worker;
 
 pub use crate::coroutine::{Coroutine, Operation, WaitInfo, Wake};
