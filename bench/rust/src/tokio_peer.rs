@@ -14,18 +14,32 @@ pub const CASES: &[Case] = &[
     ("ping_pong", "tokio+kanal", ping_pong),
     ("ring", "tokio+kanal", ring),
     ("chan_buffered", "tokio+kanal", chan_buffered),
-    ("producer_consumer", "tokio+kanal", |workers| producer_consumer(workers, 128, 5_000_000)),
-    ("producer_consumer_0", "tokio+kanal", |workers| producer_consumer(workers, 0, 3_000_000)),
+    ("producer_consumer", "tokio+kanal", |workers| {
+        producer_consumer(workers, 128, 5_000_000)
+    }),
+    ("producer_consumer_0", "tokio+kanal", |workers| {
+        producer_consumer(workers, 0, 3_000_000)
+    }),
     ("four_by_four", "tokio+kanal", four_by_four),
-    ("select_2_128", "tokio", select_2),
+    ("select_2_0", "tokio with capacity 1", |workers| select_2(workers, 1)),
+    ("select_8_0", "tokio with capacity 1", |workers| select_8(workers, 1)),
+    ("select_2_128", "tokio", |workers| select_2(workers, 128)),
+    ("select_8_128", "tokio", |workers| select_8(workers, 128)),
+    ("sieve", "tokio+kanal", sieve),
     ("skynet", "tokio", skynet),
     ("fib_tasks", "tokio", fib_tasks),
     ("future", "tokio", oneshot),
     ("mutex_8", "tokio", mutex_8),
+    ("idle_memory", "tokio", idle),
+    ("sleepers", "tokio", sleepers),
 ];
 
 fn runtime(workers: usize) -> Runtime {
-    Builder::new_multi_thread().worker_threads(workers).enable_time().build().expect("a runtime")
+    Builder::new_multi_thread()
+        .worker_threads(workers)
+        .enable_time()
+        .build()
+        .expect("a runtime")
 }
 
 /// Runs the future as a task, so that it does not run on the blocked main thread.
@@ -219,20 +233,14 @@ fn four_by_four(workers: usize) -> Figure {
     })
 }
 
-fn select_2(workers: usize) -> Figure {
+fn select_2(workers: usize, capacity: usize) -> Figure {
     let runtime = runtime(workers);
     let count = 2_000_000;
     each(5, 2 * count, || {
         run(&runtime, async move {
-            let (to_a, mut a) = tokio::sync::mpsc::channel::<usize>(128);
-            let (to_b, mut b) = tokio::sync::mpsc::channel::<usize>(128);
-            for to in [to_a, to_b] {
-                tokio::spawn(async move {
-                    for _ in 0..count {
-                        to.send(1).await.expect("open");
-                    }
-                });
-            }
+            let (to_a, mut a) = tokio::sync::mpsc::channel::<usize>(capacity);
+            let (to_b, mut b) = tokio::sync::mpsc::channel::<usize>(capacity);
+            produce_into(vec![to_a, to_b], count);
             let mut sum = 0;
             while sum < 2 * count {
                 tokio::select! {
@@ -244,6 +252,103 @@ fn select_2(workers: usize) -> Figure {
             assert_eq!(sum, 2 * count);
         })
     })
+}
+
+/// Sends `count` ones into each of the channels.
+fn produce_into(outputs: Vec<tokio::sync::mpsc::Sender<usize>>, count: usize) {
+    for to in outputs {
+        tokio::spawn(async move {
+            for _ in 0..count {
+                to.send(1).await.expect("open");
+            }
+        });
+    }
+}
+
+fn select_8(workers: usize, capacity: usize) -> Figure {
+    let runtime = runtime(workers);
+    let count = 250_000;
+    each(5, 8 * count, || {
+        run(&runtime, async move {
+            let (to, from): (Vec<_>, Vec<_>) = (0..8).map(|_| tokio::sync::mpsc::channel::<usize>(capacity)).unzip();
+            produce_into(to, count);
+            let [mut a, mut b, mut c, mut d, mut e, mut f, mut g, mut h]: [_; 8] = from.try_into().expect("eight");
+            let mut sum = 0;
+            while sum < 8 * count {
+                tokio::select! {
+                    Some(value) = a.recv() => sum += value,
+                    Some(value) = b.recv() => sum += value,
+                    Some(value) = c.recv() => sum += value,
+                    Some(value) = d.recv() => sum += value,
+                    Some(value) = e.recv() => sum += value,
+                    Some(value) = f.recv() => sum += value,
+                    Some(value) = g.recv() => sum += value,
+                    Some(value) = h.recv() => sum += value,
+                    else => break,
+                }
+            }
+            assert_eq!(sum, 8 * count);
+        })
+    })
+}
+
+fn sieve(workers: usize) -> Figure {
+    let runtime = runtime(workers);
+    whole(3, || {
+        run(&runtime, async {
+            let (to, mut numbers) = kanal::bounded_async::<usize>(0);
+            tokio::spawn(async move {
+                let mut number = 2;
+                while to.send(number).await.is_ok() {
+                    number += 1;
+                }
+            });
+            let mut prime = 0;
+            for _ in 0..2000 {
+                prime = numbers.recv().await.expect("open");
+                let (to, next) = kanal::bounded_async::<usize>(0);
+                let input = std::mem::replace(&mut numbers, next);
+                tokio::spawn(async move {
+                    while let Ok(number) = input.recv().await {
+                        if number % prime != 0 && to.send(number).await.is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            assert_eq!(prime, 17_389);
+        })
+    })
+}
+
+/// A million tasks that wait for one gate.
+fn idle(workers: usize) -> Figure {
+    let runtime = runtime(workers);
+    let gate = std::sync::Arc::new(tokio::sync::Semaphore::new(0));
+    run(&runtime, async move {
+        for _ in 0..1_000_000 {
+            let gate = gate.clone();
+            tokio::spawn(async move { drop(gate.acquire().await) });
+        }
+        while std::sync::Arc::strong_count(&gate) < 1_000_001 {
+            yield_now().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        gate.close();
+    });
+    Figure::Done
+}
+
+fn sleepers(workers: usize) -> Figure {
+    let runtime = runtime(workers);
+    run(&runtime, async {
+        let nap = || tokio::time::sleep(std::time::Duration::from_secs(1));
+        let tasks: Vec<_> = (0..1_000_000).map(|_| tokio::spawn(nap())).collect();
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+    });
+    Figure::Done
 }
 
 fn skynet(workers: usize) -> Figure {
