@@ -39,6 +39,11 @@ pub struct Coverage {
 
 /// What the arms of a match on a value of type `ty` cover.
 pub fn coverage(declarations: Declarations<'_>, ty: Ty, arms: &[Arm]) -> Coverage {
+    counted_coverage(declarations, ty, arms).0
+}
+
+/// [`coverage`], and how many cells were looked at to find it.
+fn counted_coverage(declarations: Declarations<'_>, ty: Ty, arms: &[Arm]) -> (Coverage, usize) {
     let patterns: Vec<_> = arms
         .iter()
         .map(|arm| declarations.lower(&arm.pattern, ty))
@@ -59,7 +64,7 @@ pub fn coverage(declarations: Declarations<'_>, ty: Ty, arms: &[Arm]) -> Coverag
         depth: 0,
         reached: vec![false; arms.len()],
     };
-    match walk.uncovered(rows, vec![ty]) {
+    let coverage = match walk.uncovered(rows, vec![ty]) {
         Ok(missing) => Coverage {
             missing: missing.map(|mut values| values.pop().expect("one column, one value")),
             unreachable: (0..arms.len())
@@ -75,7 +80,8 @@ pub fn coverage(declarations: Declarations<'_>, ty: Ty, arms: &[Arm]) -> Coverag
                 unreachable: Vec::new(),
             }
         }
-    }
+    };
+    (coverage, walk.work)
 }
 
 // ---------------------------------------------------------------- patterns as constructors
