@@ -16,6 +16,7 @@
 //! Plain words in and out of a buffer, with nobody waiting, take a few instructions and no calls: [`send`] and [`receive`] are inlined into
 //! the guarded rows, and whatever else there is to do lies in functions of their own, called last.
 
+use crate::door::{AtomicU32, Ordering::Acquire, Ordering::Relaxed};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
@@ -24,7 +25,6 @@ use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
 use echo_abi::layout::{DESC_MANAGED, TypeDesc};
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed};
 
 /// What a sender sees on a closed channel.
 pub const SEND_ON_CLOSED: &str = "send on closed channel";
@@ -51,6 +51,7 @@ pub struct Channel {
     senders: Queue,
     receivers: Queue,
 }
+#[cfg(not(loom))]
 const _: () = assert!(
     size_of::<Channel>() < 64,
     "the requirement's overhead per channel"

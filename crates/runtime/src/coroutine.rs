@@ -9,13 +9,14 @@
 //!
 //! Control blocks live in slabs that are never returned to the system, so a stale pointer reads a control block, if not the right one.
 
+use crate::claim::Claim;
 use crate::failure::{Failure, Origin};
 use crate::in_place::InPlace;
 use crate::panic::Exception;
 use crate::position::str_from_raw;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Where a coroutine is in its life.
 #[repr(u8)]
@@ -152,31 +153,11 @@ pub struct Coroutine {
     pub parked_with: *mut c_void,
     /// The innermost call in progress that runs another coroutine on this one's stack.
     pub in_place: *mut InPlace,
-    /// Who may run it; see [`in_place`](crate::in_place).
+    /// Who may run it for the first time.
     pub claim: Claim,
     /// For `stack`: the limit of the big segment is lowered for the cleanups of an overflow.
     pub reserve_is_open: bool,
     pub inline_args: InlineArgs,
-}
-
-/// Who may run a coroutine that has not run yet: its generation, and below that what became of it. Used by [`in_place`](crate::in_place) only.
-#[derive(Default)]
-pub struct Claim {
-    pub word: AtomicU32,
-}
-
-impl Claim {
-    pub const BITS: u32 = 8;
-    /// In a queue, nobody's.
-    pub const WAITING: u32 = 1;
-    /// Run by a worker.
-    pub const STARTED: u32 = 2;
-    /// Run by an awaiter; in a queue as a tombstone.
-    pub const IN_PLACE: u32 = 4;
-    /// The tombstone was found.
-    pub const FOUND: u32 = 8;
-    /// The call has ended.
-    pub const ENDED: u32 = 16;
 }
 
 /// Room for arguments, aligned for any of them.

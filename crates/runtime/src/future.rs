@@ -19,6 +19,7 @@ mod combine;
 pub use combine::{all, race};
 
 use crate::coroutine::{Completion, Ended};
+use crate::door::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::failure::Failure;
 use crate::handle;
 use crate::in_place::{self, Name};
@@ -31,9 +32,6 @@ use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ptr;
-use std::sync::atomic::{
-    AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-};
 
 pub const PENDING: u32 = 0;
 pub const RESOLVED: u32 = 1;
@@ -53,6 +51,7 @@ pub struct Future {
     position: u32,
     slot: Slot,
 }
+#[cfg(not(loom))]
 const _: () = assert!(size_of::<Future>() <= 64);
 
 /// What somebody wants of a future, and where it goes.

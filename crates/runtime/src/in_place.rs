@@ -3,11 +3,8 @@
 //! The awaiter has nothing else to do, so this changes nothing that a program could observe, and saves a stack and two switches.
 //!
 //! # Protocol
-//! * A coroutine that was started but has not run is *claimed* exactly once, by its claim word: by the worker that takes it from a queue
-//!   ([`claim_to_start`]) or by an awaiter ([`begin`]). A future names its coroutine by address and generation ([`Name`]); control blocks are never
-//!   unmapped, and the claim word holds the generation too, so a stale name claims nothing.
-//! * A claimed coroutine stays in its queue as a tombstone, unless it was the one spawned last, which is easily taken out. Its control block is freed by whoever comes last: the worker that finds the tombstone
-//!   ([`claim_to_start`] says no) or the end of the call ([`end`]).
+//! * A coroutine that was started but has not run is *claimed* exactly once, by the worker that takes it from a queue ([`claim_to_start`]) or by an
+//!   awaiter ([`begin`]), whose future names it ([`Name`]). It may stay in its queue as a tombstone; [`claim`](crate::claim) says how, and who frees it.
 //! * While the call lasts, the two control blocks have swapped identities: the awaiter's block, which runs, has the id, name and locks of the
 //!   coroutine it runs; the coroutine's own block, which does not, those of the awaiter, and says that it awaits. So reports, traces and locks
 //!   are right, and nobody can tell the difference.
@@ -18,7 +15,7 @@
 //! Only where the call can have as much stack as a coroutine on its own: see [`stack::has_room_for_call`].
 
 use crate::arch;
-use crate::coroutine::{Claim, Coroutine, Ended, Operation, State, WaitInfo};
+use crate::coroutine::{Coroutine, Ended, Operation, State, WaitInfo};
 use crate::failure::{Failure, FailureKind};
 use crate::future::{self, Future, Waiting};
 use crate::memory;
@@ -30,7 +27,6 @@ use crate::waiter::Purpose;
 use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use std::ffi::c_void;
 use std::mem::swap;
-use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 /// One call in progress. The first four words are known to `arch`.
 #[repr(C)]
@@ -118,10 +114,10 @@ pub unsafe fn claim_to_start(coroutine: *mut Coroutine) -> bool {
     // SAFETY: promised by the caller; a queued block is not freed.
     unsafe {
         let claim = &(*coroutine).claim;
-        if claim.take(claim.generation(), Claim::STARTED) {
+        if claim.take_to_start() {
             return true;
         }
-        if claim.add(Claim::FOUND) & Claim::ENDED != 0 {
+        if claim.leave_queue() {
             scheduler::worker_cache().put_control(coroutine);
         }
         false
@@ -145,12 +141,13 @@ pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option
         }
         let awaiter = scheduler::current()?;
         if !stack::has_room_for_call(awaiter, arch::stub_frame())
-            || !(*coroutine).claim.take(name.generation(), Claim::IN_PLACE)
+            || !(*coroutine).claim.take_in_place(name.generation())
         {
             return None;
         }
         if scheduler::take_out(coroutine) {
-            (*coroutine).claim.add(Claim::FOUND);
+            // The call has not begun, so it has not ended.
+            let _ = (*coroutine).claim.leave_queue();
         }
         Some(enter(awaiter, coroutine, future, waiting))
     }
@@ -256,7 +253,7 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
         swap_identities(awaiter, coroutine);
         let ended = failure.map_or(Ended::Completed, Ended::Failed);
         let completion = scheduler::end_coroutine(coroutine, &ended);
-        if (*coroutine).claim.add(Claim::ENDED) & Claim::FOUND != 0 {
+        if (*coroutine).claim.end_call() {
             scheduler::worker_cache().put_control(coroutine);
         }
         let is_cancelled =
@@ -268,35 +265,5 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
             waiting.purpose = Purpose::Await;
         }
         future::settled(future, waiting)
-    }
-}
-
-impl Claim {
-    /// Whether [`take`](Self::take) is worth a try.
-    fn may_take(&self, generation: u32) -> bool {
-        self.word.load(Relaxed) == generation << Claim::BITS | Claim::WAITING
-    }
-
-    /// Claims a coroutine of that generation that has not run.
-    fn take(&self, generation: u32, by: u32) -> bool {
-        let waiting = generation << Claim::BITS | Claim::WAITING;
-        let taken = generation << Claim::BITS | by;
-        self.word
-            .compare_exchange(waiting, taken, AcqRel, Relaxed)
-            .is_ok()
-    }
-
-    /// Adds a mark; the marks there were.
-    fn add(&self, mark: u32) -> u32 {
-        self.word.fetch_or(mark, AcqRel)
-    }
-
-    fn generation(&self) -> u32 {
-        self.word.load(Relaxed) >> Claim::BITS
-    }
-
-    /// Whether the coroutine is run in place, or was.
-    pub fn is_in_place(&self) -> bool {
-        self.word.load(Relaxed) & Claim::IN_PLACE != 0
     }
 }

@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! arch        registers, stack switching, __morestack, stubs       (the only assembly)
+//! door        the atomics, locks and threads of the code that loom checks
 //! lock        spin locks for short sections
 //! memory      recycled pieces of memory
 //! stack       segments, big segments, page stacks, control blocks' memory
 //! outcome     what a runtime function tells its stub: return, yield, park, raise
 //! failure     why a coroutine failed; reports of failures
+//! claim       who runs a coroutine that has not run yet
 //! coroutine   the control block, spawn, park and wake state
 //! panic       starting a panic; unwind: the stop function; position: return addresses to lines
 //! timer       deadlines
@@ -32,8 +34,10 @@ compile_error!("only x86-64 Linux has an `arch` module so far");
 pub mod arch;
 pub mod c_api;
 pub mod channel;
+mod claim;
 pub mod coroutine;
 mod deadlines;
+mod door;
 pub mod exports;
 pub mod failure;
 pub mod future;

@@ -4,9 +4,9 @@
 //! an order. A lock taken by a coroutine that is about to park is released by the scheduler ([`SpinLock::unlock`] as the unlock hook).
 //! A waiter backs off exponentially and then gives its time slice away, so that a preempted holder can finish.
 
+use crate::door::{AtomicU8, Ordering, const_fn, spin_loop, thread};
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU8, Ordering};
 
 /// A lock without data: one byte, all zero when free.
 #[repr(transparent)]
@@ -18,9 +18,11 @@ pub struct SpinLock {
 const MAX_PAUSES: u32 = 64;
 
 impl SpinLock {
-    pub const fn new() -> SpinLock {
-        SpinLock {
-            held: AtomicU8::new(0),
+    const_fn! {
+        pub fn new() -> SpinLock {
+            SpinLock {
+                held: AtomicU8::new(0),
+            }
         }
     }
 
@@ -47,10 +49,10 @@ impl SpinLock {
         let mut pauses = 1;
         while !self.try_lock() {
             if pauses <= MAX_PAUSES {
-                (0..pauses).for_each(|_| std::hint::spin_loop());
+                (0..pauses).for_each(|_| spin_loop());
                 pauses *= 2;
             } else {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
     }
@@ -85,10 +87,12 @@ unsafe impl<T: Send> Sync for SpinMutex<T> {}
 unsafe impl<T: Send> Send for SpinMutex<T> {}
 
 impl<T> SpinMutex<T> {
-    pub const fn new(data: T) -> SpinMutex<T> {
-        SpinMutex {
-            lock: SpinLock::new(),
-            data: UnsafeCell::new(data),
+    const_fn! {
+        pub fn new(data: T) -> SpinMutex<T> {
+            SpinMutex {
+                lock: SpinLock::new(),
+                data: UnsafeCell::new(data),
+            }
         }
     }
 

@@ -20,6 +20,7 @@
 //! passes through `arming` (timer) or holds a channel's lock (others), and through every other channel's lock in `retire`, before it lets go.
 
 use crate::channel::{Channel, SEND_ON_CLOSED};
+use crate::door::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use crate::memory::{self, Depot, Magazine};
 use crate::panic::{self, Exception};
 use crate::random;
@@ -34,7 +35,6 @@ use echo_abi::layout::{
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
 const UNCLAIMED: u32 = u32::MAX;
 const TIMED_OUT: u32 = u32::MAX - 1;

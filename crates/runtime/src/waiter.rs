@@ -17,6 +17,8 @@
 //! A party is a coroutine, an operating-system thread (a caller outside the scheduler), a select, or a callback.
 
 use crate::channel::Channel;
+use crate::door::thread::{self, Thread};
+use crate::door::{AtomicBool, AtomicPtr, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::panic::Exception;
 use crate::scheduler::{self, Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake};
 use crate::select::Select;
@@ -26,10 +28,6 @@ use std::borrow::Cow;
 use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::atomic::{
-    AtomicBool, AtomicPtr, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-};
-use std::thread::Thread;
 
 /// How every object that can be waited on begins.
 #[repr(C)]
@@ -191,7 +189,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub const fn new() -> Queue {
+    pub fn new() -> Queue {
         Queue {
             tail: AtomicPtr::new(ptr::null_mut()),
         }
@@ -520,13 +518,13 @@ impl ThreadParker {
     /// Gives the calling thread as a party to `publish`, which then unlocks, and sleeps until [`finish`](Self::finish).
     pub fn block(publish: impl FnOnce(Party)) -> Outcome {
         let parker = ThreadParker {
-            thread: std::thread::current(),
+            thread: thread::current(),
             done: AtomicBool::new(false),
             wake: UnsafeCell::new(None),
         };
         publish(Party::Thread(&parker));
         while !parker.done.load(Acquire) {
-            std::thread::park();
+            thread::park();
         }
         match parker.wake.into_inner() {
             Some(Wake::Raise(exception)) => Outcome::raise(exception),

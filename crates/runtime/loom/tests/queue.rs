@@ -2,7 +2,7 @@
 
 #![cfg(loom)]
 
-use echo_runtime_loom::queue::{CAPACITY, Queue};
+use echo_runtime_loom::scheduler::queue::{CAPACITY, Queue};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;

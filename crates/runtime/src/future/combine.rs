@@ -12,15 +12,15 @@
 use super::{
     Future, PENDING, REJECTED, deliver_all, destroy, fail_onto, new, resolve_onto, result_slot,
 };
+use crate::door::{
+    AtomicBool, AtomicPtr, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
+};
 use crate::failure::Failure;
 use crate::handle;
 use crate::value;
 use crate::waiter::{Claimed, Party, Purpose, Waiter};
 use echo_abi::layout::{ARRAY_DATA_OFFSET, ArrayBlock, TypeDesc};
 use std::ptr;
-use std::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
-};
 
 /// The callbacks of one `all` or `race`.
 struct Gather {

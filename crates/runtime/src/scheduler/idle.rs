@@ -9,9 +9,8 @@
 //! * **Quiescence**: all workers are in the list, the queues are empty, no timer is wanted, no external operation is pending. Only then. As
 //!   nothing can change this state from inside, the worker that finds it has found the truth.
 
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use crate::door::{AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
+use crate::door::{futex_wait, futex_wake};
 use std::time::Duration;
 
 /// Sleeping and searching workers.
@@ -95,7 +94,7 @@ pub struct Parker {
 }
 
 impl Parker {
-    pub const fn new() -> Parker {
+    pub fn new() -> Parker {
         Parker {
             notified: AtomicU32::new(0),
         }
@@ -106,37 +105,13 @@ impl Parker {
         if self.notified.swap(0, Ordering::Acquire) != 0 {
             return true;
         }
-        let time = timeout.map(|timeout| libc::timespec {
-            tv_sec: timeout.as_secs().min(i32::MAX as u64) as libc::time_t,
-            tv_nsec: timeout.subsec_nanos() as libc::c_long,
-        });
-        let time_pointer = time
-            .as_ref()
-            .map_or(std::ptr::null(), |time| time as *const libc::timespec);
-        // SAFETY: the word and the time are valid during the call. Spurious returns are the caller's to handle.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                self.notified.as_ptr(),
-                libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-                0,
-                time_pointer,
-            )
-        };
+        futex_wait(&self.notified, 0, timeout);
         self.notified.swap(0, Ordering::Acquire) != 0
     }
 
     pub fn notify(&self) {
         if self.notified.swap(1, Ordering::Release) == 0 {
-            // SAFETY: the word is valid.
-            unsafe {
-                libc::syscall(
-                    libc::SYS_futex,
-                    self.notified.as_ptr(),
-                    libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-                    1,
-                )
-            };
+            futex_wake(&self.notified);
         }
     }
 }

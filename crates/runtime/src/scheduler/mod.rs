@@ -13,7 +13,6 @@
 //! Waking a sleeping worker costs microseconds, so it is done only when a queue holds more than the worker will run next, and the monitor makes
 //! good for what that leaves waiting. There is one scheduler at a time in a process.
 
-mod atomic;
 mod idle;
 mod injector;
 mod monitor;
@@ -26,7 +25,7 @@ pub use crate::lock::{SpinLock, SpinMutex};
 pub use crate::outcome::Outcome;
 
 use crate::arch;
-use crate::coroutine::{Claim, Completion, Ended, INLINE_ARGS, State, UnlockHook};
+use crate::coroutine::{Completion, Ended, INLINE_ARGS, State, UnlockHook};
 use crate::deadlines;
 use crate::in_place;
 use crate::outcome;
@@ -174,10 +173,9 @@ pub unsafe fn start(
         (*coroutine).held = ptr::null_mut();
         (*coroutine).release_held = None;
         (*coroutine).in_place = ptr::null_mut();
-        (*coroutine).claim.word.store(
-            in_place::generation((*coroutine).id) << Claim::BITS | Claim::WAITING,
-            Ordering::Relaxed,
-        );
+        (*coroutine)
+            .claim
+            .publish(in_place::generation((*coroutine).id));
         move_args(coroutine, args);
     }
     match current_worker() {

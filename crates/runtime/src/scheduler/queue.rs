@@ -7,7 +7,7 @@
 //!
 //! Free of assembly and of scheduler types; atomics come through one door, so that loom can check it (`crates/runtime/loom`).
 
-use super::atomic::{AtomicPtr, AtomicU32, Ordering};
+use crate::door::{AtomicPtr, AtomicU32, Ordering};
 
 /// Slots; a power of two.
 #[cfg(not(loom))]

@@ -22,6 +22,10 @@
 
 use super::held::{self, Hold, Holder, Identity};
 use crate::channel::copy_value;
+use crate::door::{
+    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::{self, Outcome, Wake};
@@ -30,10 +34,6 @@ use crate::waiter::{self, Claimed, Purpose, Queue, Waitable};
 use echo_abi::layout::{DESC_MANAGED, TypeDesc};
 use std::cell::Cell;
 use std::ptr;
-use std::sync::atomic::{
-    AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release,
-};
 
 /// Nobody is in, and nobody waits.
 const FREE: u64 = 0;

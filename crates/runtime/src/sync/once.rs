@@ -4,11 +4,11 @@
 //! written under the lock; [`DONE`] may be seen without it. The link `hold` belongs to the runner.
 
 use super::held::{self, Hold, Identity};
+use crate::door::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::handle;
 use crate::scheduler::Outcome;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 const NEW: u32 = 0;
 const RUNNING: u32 = 1;

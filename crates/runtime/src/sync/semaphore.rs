@@ -1,10 +1,10 @@
 //! Counting semaphores. Invariant (guarded by the lock): nobody waits while there are permits.
 
+use crate::door::{AtomicU64, Ordering::Relaxed};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 #[repr(C)]
 pub struct Semaphore {

@@ -1,10 +1,10 @@
 //! Wait groups. Invariant (guarded by the lock): nobody waits while the counter is zero.
 
+use crate::door::{AtomicI64, Ordering::Relaxed};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
-use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 #[repr(C)]
 pub struct WaitGroup {

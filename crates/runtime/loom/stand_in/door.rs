@@ -1,0 +1,84 @@
+//! Loom's models of what `src/door.rs` takes from the standard library.
+
+pub use loom::hint::spin_loop;
+pub use loom::sync::{Condvar, Mutex, MutexGuard};
+pub use loom::thread;
+pub use std::sync::atomic::Ordering;
+
+use std::ops::Deref;
+use std::time::Duration;
+
+/// Not constant: loom's types are made anew in each run.
+macro_rules! const_fn {
+    ($($item:tt)*) => { $($item)* };
+}
+pub(crate) use const_fn;
+
+/// Loom's atomic, with the sequentially consistent order it lacks: loom lets a sequentially consistent load see anything but what an older
+/// store of the same order wrote, and takes the first value for a store of a weaker order.
+macro_rules! atomic {
+    ($($name:ident: $value:ty,)*) => {$(
+        #[derive(Debug)]
+        pub struct $name(loom::sync::atomic::$name);
+
+        impl $name {
+            pub fn new(value: $value) -> $name {
+                let atomic = loom::sync::atomic::$name::new(value);
+                atomic.store(value, Ordering::SeqCst);
+                $name(atomic)
+            }
+        }
+
+        impl Deref for $name {
+            type Target = loom::sync::atomic::$name;
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> $name {
+                $name::new(Default::default())
+            }
+        }
+    )*};
+}
+
+atomic! {
+    AtomicBool: bool,
+    AtomicI64: i64,
+    AtomicU8: u8,
+    AtomicU32: u32,
+    AtomicU64: u64,
+    AtomicUsize: usize,
+}
+
+pub use loom::sync::atomic::AtomicPtr;
+
+impl AtomicU8 {
+    /// A swap: loom does not know that the store of a swap comes at once after what it reads, and would let this one come between.
+    pub fn store(&self, value: u8, order: Ordering) {
+        self.swap(value, order);
+    }
+}
+
+loom::lazy_static! {
+    /// The kernel's lock for sleepers, and those sleepers: of all words, as threads may wake for no reason.
+    static ref FUTEX: (Mutex<()>, Condvar) = (Mutex::new(()), Condvar::new());
+}
+
+/// With a time limit the time is up at once.
+pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+    let (lock, sleepers) = &*FUTEX;
+    let guard = lock.lock().expect("no panic");
+    if timeout.is_none() && word.fetch_or(0, Ordering::Relaxed) == expected {
+        drop(sleepers.wait(guard).expect("no panic"));
+    }
+}
+
+pub fn futex_wake(_word: &AtomicU32) {
+    let (lock, sleepers) = &*FUTEX;
+    let guard = lock.lock().expect("no panic");
+    sleepers.notify_all();
+    drop(guard);
+}
