@@ -284,5 +284,26 @@ pub const SELECT_FOREVER: i64 = -1;
 /// `timeout_ms` of a select with a `default`.
 pub const SELECT_POLL: i64 = -2;
 
+// Of handles, what generated code looks at itself before it calls the runtime, in bytes from the start of the block. Who may write there is
+// said where the runtime defines the block; there it is also checked that the offsets are right.
+
+/// Of an `Atomic[int]`: the value, an `i64`.
+pub const ATOMIC_VALUE_OFFSET: usize = 8;
+/// Of a channel: its spin lock, a byte that is 0 while nobody holds it.
+pub const CHANNEL_LOCK_OFFSET: usize = 8;
+/// The capacity, an `i32`; negative when the channel is closed.
+pub const CHANNEL_STATE_OFFSET: usize = 12;
+/// Values in the buffer, an `i32`.
+pub const CHANNEL_LEN_OFFSET: usize = 36;
+/// Who waits to send; null when nobody does.
+pub const CHANNEL_SENDERS_OFFSET: usize = 40;
+/// Who waits to receive; null when nobody does.
+pub const CHANNEL_RECEIVERS_OFFSET: usize = 48;
+/// Of a `WaitGroup`: the counter, an `i64`.
+pub const WAIT_GROUP_COUNTER_OFFSET: usize = 16;
+/// Of a `Once`: an `i32`, [`ONCE_DONE`] when the function has been run.
+pub const ONCE_STATE_OFFSET: usize = 12;
+pub const ONCE_DONE: u32 = 2;
+
 /// Offset from the thread pointer (`%fs`) of the word the split-stack prologue compares with.
 pub const STACK_LIMIT_FS_OFFSET: usize = 0x70;

@@ -22,8 +22,12 @@ use crate::panic;
 use crate::scheduler::Outcome;
 use crate::value;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
-use echo_abi::layout::{DESC_MANAGED, TypeDesc};
+use echo_abi::layout::{
+    CHANNEL_LEN_OFFSET, CHANNEL_LOCK_OFFSET, CHANNEL_RECEIVERS_OFFSET, CHANNEL_SENDERS_OFFSET,
+    CHANNEL_STATE_OFFSET, DESC_MANAGED, TypeDesc,
+};
 use std::alloc::{Layout, alloc, dealloc};
+use std::mem::offset_of;
 use std::ptr;
 
 /// What a sender sees on a closed channel.
@@ -56,6 +60,14 @@ const _: () = assert!(
     size_of::<Channel>() < 64,
     "the requirement's overhead per channel"
 );
+// Generated code looks at these, as the quick looks of a poll do here.
+const _: () = {
+    assert!(offset_of!(Channel, base.lock) == CHANNEL_LOCK_OFFSET);
+    assert!(offset_of!(Channel, state) == CHANNEL_STATE_OFFSET);
+    assert!(offset_of!(Channel, len) == CHANNEL_LEN_OFFSET);
+    assert!(offset_of!(Channel, senders) == CHANNEL_SENDERS_OFFSET);
+    assert!(offset_of!(Channel, receivers) == CHANNEL_RECEIVERS_OFFSET);
+};
 
 /// What to do about a closed channel.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 
 mod debug;
 mod desc;
+mod fast_path;
 mod function;
 mod ops;
 mod place;

@@ -56,7 +56,8 @@ impl Body<'_, '_> {
         self.start(&on);
     }
 
-    fn field(&mut self, block: &str, offset: usize) -> String {
+    /// The address of a field.
+    pub fn field(&mut self, block: &str, offset: usize) -> String {
         self.temp(&format!(
             "getelementptr inbounds i8, ptr {block}, i64 {offset}"
         ))

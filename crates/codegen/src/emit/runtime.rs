@@ -1,12 +1,13 @@
 //! Calls of runtime functions, select, deferred calls: what the runtime sees as memory.
 
-use echo_abi::layout::{CASE_RECEIVE, CASE_SEND};
+use echo_abi::layout::{CASE_RECEIVE, CASE_SEND, SELECT_DEFAULT, SELECT_POLL};
 use echo_abi::symbols::{self, Class};
 use echo_sema::types::Ty;
 
+use super::fast_path::FastPath;
 use super::function::{Body, slot_of};
 use super::program::{machine_type, result_type};
-use crate::ir::{FnId, Instr, Operand, RtArg, SelectCase, Var};
+use crate::ir::{Const, FnId, Instr, Operand, RtArg, SelectCase, Var};
 
 /// Behind header, next and code of a deferred call.
 const DEFER_ARGS: u32 = 24;
@@ -27,7 +28,6 @@ impl Body<'_, '_> {
             "arguments of `{name}` in {}",
             self.function.name
         );
-        self.emitter.runtime.insert(name);
         let pushed = self.pushed(name, args);
         // Until the call itself takes over, what it consumes is still ours.
         self.unwind_with_consumed(instr);
@@ -39,25 +39,54 @@ impl Body<'_, '_> {
             .zip(&values)
             .map(|(&(_, machine), value)| format!("{} {value}", machine_type(machine)))
             .collect();
-        let (callee, args) = (format!("@{name}"), arguments.join(", "));
+        let (callee, arguments) = (format!("@{name}"), arguments.join(", "));
         let result = result_type(symbol.result);
+        let end = match self.fast_path(name, args, &values) {
+            FastPath::None => None,
+            FastPath::Instead(value) => {
+                self.assign_result(dst, &value);
+                return;
+            }
+            FastPath::If(done, value) => Some(self.unless(&done, dst, value)),
+        };
+        self.emitter.runtime.insert(name);
         let value = match symbol.class {
             Class::Plain if result == "void" => {
-                let call = format!("call void {callee}({args})");
+                let call = format!("call void {callee}({arguments})");
                 match pushed {
                     Some(value) => self.push(&values[0], value, &call),
                     None => self.line(&call),
                 }
                 String::new()
             }
-            Class::Plain => self.temp(&format!("call {result} {callee}({args})")),
-            Class::Raise | Class::Park | Class::Never => self.call(result, &callee, &args),
+            Class::Plain => self.temp(&format!("call {result} {callee}({arguments})")),
+            Class::Raise | Class::Park | Class::Never => self.call(result, &callee, &arguments),
         };
+        self.assign_result(dst, &value);
+        if let Some(end) = end {
+            self.line(&format!("br label %{end}"));
+            self.start(&end);
+        }
+    }
+
+    /// `value` is empty where there is none.
+    fn assign_result(&mut self, dst: Option<Var>, value: &str) {
         if let Some(dst) = dst
             && !value.is_empty()
         {
-            self.assign(dst, &value);
+            self.assign(dst, value);
         }
+    }
+
+    /// Goes to the end, whose label is given back, with that result if the condition holds; what follows is for the other case.
+    fn unless(&mut self, done: &str, dst: Option<Var>, value: &str) -> String {
+        let [fast, slow, end] = ["fast", "slow", "done"].map(|stem| self.label(stem));
+        self.line(&format!("br i1 {done}, label %{fast}, label %{slow}"));
+        self.start(&fast);
+        self.assign_result(dst, value);
+        self.line(&format!("br label %{end}"));
+        self.start(&slow);
+        end
     }
 
     fn runtime_arg(&mut self, arg: &RtArg) -> String {
@@ -123,6 +152,21 @@ impl Body<'_, '_> {
     }
 
     pub fn select(&mut self, dst: Var, cases: &[SelectCase], timeout: &Operand) {
+        let end = match timeout {
+            Operand::Const(Const::Int(time, _)) if *time == i128::from(SELECT_POLL) => {
+                let blocked = self.all_blocked(cases);
+                blocked.map(|blocked| self.unless(&blocked, Some(dst), &SELECT_DEFAULT.to_string()))
+            }
+            _ => None,
+        };
+        self.select_call(dst, cases, timeout);
+        if let Some(end) = end {
+            self.line(&format!("br label %{end}"));
+            self.start(&end);
+        }
+    }
+
+    fn select_call(&mut self, dst: Var, cases: &[SelectCase], timeout: &Operand) {
         let array = format!("[{} x %SelectCase]", cases.len());
         let slot = self.slot(&array);
         let field = |number: usize, field: usize| {

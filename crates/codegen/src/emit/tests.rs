@@ -850,3 +850,50 @@ fn a_reference_to_a_variable_does_not_keep_it_in_memory() {
         .count();
     assert_eq!(loads, 1, "{body}");
 }
+
+/// A call of a runtime function on the first parameter, a handle of that type; its LLVM text.
+fn text_of_call(handle: TyKind, symbol: &'static str, rest: Vec<RtArg>, result: Ty) -> String {
+    let mut build = main_function();
+    let ty = build.program.types.intern(handle);
+    let handle = build.param("handle", ty);
+    let dst = build.var("result", result);
+    let mut args = vec![RtArg::Value(Operand::Var(handle))];
+    args.extend(rest);
+    build.runtime(B0, Some(dst), symbol, args);
+    return_zero(&mut build, B0);
+    check(build)
+}
+
+#[test]
+fn atomics_are_instructions() {
+    let one = || RtArg::Value(int(1));
+    for (symbol, rest, result, instruction) in [
+        ("echo_atomic_load", vec![], Ty::INT, "load atomic i64"),
+        ("echo_atomic_swap", vec![one()], Ty::INT, "atomicrmw xchg"),
+        ("echo_atomic_add", vec![one()], Ty::INT, "atomicrmw add"),
+        (
+            "echo_atomic_compare_and_swap",
+            vec![one(), one()],
+            Ty::BOOL,
+            "cmpxchg",
+        ),
+    ] {
+        let text = text_of_call(TyKind::Atomic, symbol, rest, result);
+        assert!(text.contains(instruction), "{symbol}\n{text}");
+        assert!(text.contains(" seq_cst, align 8"), "{symbol}\n{text}");
+        assert!(!text.contains(symbol), "{symbol} is called\n{text}");
+    }
+}
+
+#[test]
+fn what_a_channel_is_like_is_read() {
+    let chan = || TyKind::Chan(Ty::INT);
+    for (symbol, result) in [
+        ("echo_chan_len", Ty::INT),
+        ("echo_chan_cap", Ty::INT),
+        ("echo_chan_is_closed", Ty::BOOL),
+    ] {
+        let text = text_of_call(chan(), symbol, vec![], result);
+        assert!(!text.contains(symbol), "{symbol} is called\n{text}");
+    }
+}

@@ -1,7 +1,8 @@
-//! `Atomic[int]`: sequentially consistent.
+//! `Atomic[int]`: sequentially consistent. Generated code operates on the value itself.
 
 use crate::handle;
-use echo_abi::layout::BlockHeader;
+use echo_abi::layout::{ATOMIC_VALUE_OFFSET, BlockHeader};
+use std::mem::offset_of;
 use std::sync::atomic::AtomicI64;
 
 #[repr(C)]
@@ -9,6 +10,7 @@ pub struct Atomic {
     header: BlockHeader,
     pub value: AtomicI64,
 }
+const _: () = assert!(offset_of!(Atomic, value) == ATOMIC_VALUE_OFFSET);
 
 /// A new atomic integer.
 pub fn new(value: i64) -> *mut Atomic {

@@ -8,11 +8,13 @@ use crate::door::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Rel
 use crate::handle;
 use crate::scheduler::Outcome;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use echo_abi::layout::{ONCE_DONE, ONCE_STATE_OFFSET};
 use std::cell::Cell;
+use std::mem::offset_of;
 
 const NEW: u32 = 0;
 const RUNNING: u32 = 1;
-const DONE: u32 = 2;
+const DONE: u32 = ONCE_DONE;
 
 #[repr(C)]
 pub struct Once {
@@ -23,6 +25,7 @@ pub struct Once {
     /// The last owner is gone; guarded by the lock.
     orphaned: Cell<bool>,
 }
+const _: () = assert!(offset_of!(Once, state) == ONCE_STATE_OFFSET);
 
 /// A new `Once`.
 pub fn new() -> *mut Once {

@@ -1,10 +1,14 @@
 //! Wait groups. Invariant (guarded by the lock): nobody waits while the counter is zero.
+//!
+//! The counter is written under the lock; that it is zero may be seen without it, which acquires what those released who counted down.
 
-use crate::door::{AtomicI64, Ordering::Relaxed};
+use crate::door::{AtomicI64, Ordering::Relaxed, Ordering::Release};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use echo_abi::layout::WAIT_GROUP_COUNTER_OFFSET;
+use std::mem::offset_of;
 
 #[repr(C)]
 pub struct WaitGroup {
@@ -12,6 +16,7 @@ pub struct WaitGroup {
     counter: AtomicI64,
     waiters: Queue,
 }
+const _: () = assert!(offset_of!(WaitGroup, counter) == WAIT_GROUP_COUNTER_OFFSET);
 
 /// A new wait group.
 pub fn new() -> *mut WaitGroup {
@@ -44,7 +49,7 @@ pub unsafe fn add(group: *mut WaitGroup, count: i64, position: u32) -> Outcome {
                 };
             }
         };
-        this.counter.store(counter, Relaxed);
+        this.counter.store(counter, Release);
         if counter > 0 || this.waiters.is_empty() {
             this.base.lock.unlock();
             return Outcome::DONE;
