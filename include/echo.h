@@ -546,7 +546,7 @@ ECHO_NEVER void echo_panic_divide(int32_t position);
 ECHO_PLAIN void echo_exit(int64_t code);
 
 /* coroutines */
-/** Starts `entry` as a coroutine with `args` (moved); the owned future of its result. */
+/** Starts `entry` as a coroutine with `args` (moved); the owned future of its result, plain. */
 ECHO_RAISE void *echo_spawn(void *entry, void *args, int32_t position);
 /** As echo_spawn, for an entry without result whose future nobody wants. */
 ECHO_RAISE void echo_spawn_detached(void *entry, void *args, int32_t position);
@@ -561,12 +561,12 @@ ECHO_PARK void echo_await(void *future, void *out, int32_t position);
 /** Waits; 0 and the value in `out`, or 1 and the bare message (owned string) in `*error`. */
 ECHO_PARK int32_t echo_try_await(void *future, void *out, void *error, int32_t position);
 ECHO_PLAIN bool echo_future_is_done(void *future);
-/** `promise[T]()`; `result` describes T, null for void. */
-ECHO_PLAIN void *echo_promise_new(const void *result, int32_t position);
+/** `promise[T]()`; `result` describes T, null for void. Plain, like all blocks: to be shared before others see it. */
+ECHO_PLAIN void *echo_promise_new(const void *result);
 /** `value` moved. False when already settled. */
 ECHO_PLAIN bool echo_promise_resolve(void *promise, void *value);
 ECHO_PLAIN bool echo_promise_reject(void *promise, void *message, int32_t position);
-/** Spawns `entry` with `args` (moved) once the future is settled. */
+/** Spawns `entry` with `args` (moved; the first is the future itself) once the future is settled; never when it goes away unsettled. */
 ECHO_PLAIN void echo_future_on_done(void *future, void *entry, void *args, int32_t position);
 /** `all(futures)`: `futures` is a borrowed array of futures; `array` describes an array (null: T is void). */
 ECHO_PLAIN void *echo_all(void *futures, void *array, int32_t position);

@@ -158,7 +158,7 @@ macro_rules! for_each_symbol {
             plain fn echo_exit(code: i64) -> void;
 
             // ---- coroutines
-            /// Starts `entry` as a coroutine with `args` (moved); the owned future of its result.
+            /// Starts `entry` as a coroutine with `args` (moved); the owned future of its result, plain.
             raise fn echo_spawn(entry: ptr, args: ptr, position: i32) -> ptr;
             /// As `echo_spawn`, for an entry without result whose future nobody wants.
             raise fn echo_spawn_detached(entry: ptr, args: ptr, position: i32) -> void;
@@ -173,12 +173,12 @@ macro_rules! for_each_symbol {
             /// Waits; 0 and the value in `out`, or 1 and the bare message (owned string) in `*error`.
             park fn echo_try_await(future: ptr, out: ptr, error: ptr, position: i32) -> i32;
             plain fn echo_future_is_done(future: ptr) -> bool;
-            /// `promise[T]()`; `result` describes T, null for void.
-            plain fn echo_promise_new(result: ptr, position: i32) -> ptr;
+            /// `promise[T]()`; `result` describes T, null for void. Plain, like all blocks: to be shared before others see it.
+            plain fn echo_promise_new(result: ptr) -> ptr;
             /// `value` moved. False when already settled.
             plain fn echo_promise_resolve(promise: ptr, value: ptr) -> bool;
             plain fn echo_promise_reject(promise: ptr, message: ptr, position: i32) -> bool;
-            /// Spawns `entry` with `args` (moved) once the future is settled.
+            /// Spawns `entry` with `args` (moved; the first is the future itself) once the future is settled; never when it goes away unsettled.
             plain fn echo_future_on_done(future: ptr, entry: ptr, args: ptr, position: i32) -> void;
             /// `all(futures)`: `futures` is a borrowed array of futures; `array` describes `[T]` (null: T is void).
             plain fn echo_all(futures: ptr, array: ptr, position: i32) -> ptr;

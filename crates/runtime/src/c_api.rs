@@ -17,6 +17,7 @@ use crate::program::{self, Options};
 use crate::scheduler;
 use crate::stubs::{guarded_rows, stub_rows};
 use crate::sync::lock;
+use crate::value::block;
 use crate::{channel, unwind};
 use echo_abi::layout::{EntryDesc, Kind, ModuleInfo, STACK_PAGES, TypeDesc};
 use echo_abi::symbols::Symbol;
@@ -293,8 +294,9 @@ impl Handle {
             if started || (*this).function.is_none() || !scheduler::is_running() {
                 return ptr::null_mut();
             }
-            // One reference for the coroutine, one for the handle, one for the caller.
-            let future = future::of_coroutine((*this).entry.result, 3, (*this).id);
+            // One reference for the handle, one for the caller.
+            let future = shared(future::of_coroutine((*this).entry.result, (*this).id));
+            handle::retain(future);
             (*this).future.store(future, Ordering::Release);
             (*this).references.fetch_add(1, Ordering::Relaxed);
             let args = this;
@@ -316,7 +318,7 @@ impl Handle {
     /// The coroutine has ended.
     unsafe fn ended(this: *mut c_void, ended: Ended) {
         let this: *mut Handle = this.cast();
-        // SAFETY: the coroutine's references to the future and to the handle, given up here.
+        // SAFETY: the coroutine's reference to the handle is given up here.
         unsafe {
             let completion = future::completion((*this).future.load(Ordering::Acquire));
             (completion.finish)(completion.data, ended);
@@ -359,6 +361,13 @@ impl Handle {
             }
         }
     }
+}
+
+/// A fresh future for C, which may show it to anybody at once.
+unsafe fn shared(future: *mut Future) -> *mut Future {
+    // SAFETY: nobody else knows it.
+    unsafe { block::make_shared(future.cast()) };
+    future
 }
 
 /// Text of a C string; what is not UTF-8 is replaced.
@@ -575,7 +584,7 @@ mod exports {
                 data: data.cast(),
             };
             let args = (&raw const args).cast();
-            future::on_done(future.cast(), CALLBACK_ENTRY.0.get(), args, 0);
+            future::on_done(future.cast(), CALLBACK_ENTRY.0.get(), args, false, 0);
             true
         }
     }
@@ -583,14 +592,14 @@ mod exports {
     pub unsafe extern "C" fn echo_promise_create(size: i64) -> *mut u8 {
         match sized_result(size) {
             // SAFETY: the descriptor lives for ever.
-            Some(result) => unsafe { future::new(result, 1, 0).cast() },
+            Some(result) => unsafe { shared(future::new(result)).cast() },
             None => ptr::null_mut(),
         }
     }
 
     pub unsafe extern "C" fn echo_promise_create_typed(desc: *mut u8) -> *mut u8 {
         // SAFETY: see above.
-        unsafe { future::new(desc.cast(), 1, 0).cast() }
+        unsafe { shared(future::new(desc.cast())).cast() }
     }
 
     pub unsafe extern "C" fn echo_promise_fail(promise: *mut u8, message: *mut u8) -> bool {

@@ -1,7 +1,7 @@
 //! Futures and promises: one kind of block.
 //!
 //! # Protocol
-//! * `state` is written once, from [`PENDING`] to [`RESOLVED`] or [`REJECTED`], under the lock, with release ordering, after the slot is
+//! * The outcome in `state` is written once, from [`PENDING`] to [`RESOLVED`] or [`REJECTED`], under the lock, with release ordering, after the slot is
 //!   filled. Who reads a settled state with acquire ordering may read the slot without the lock, for ever. While pending, the slot belongs to the
 //!   coroutine whose result it is ([`result_slot`]); a promise's slot is written under the lock by the one who settles it.
 //! * Registering a waiter or callback: look at `state`; if pending take the lock (one atomic swap), look again, link the waiter, unlock or park.
@@ -10,6 +10,16 @@
 //! * Callbacks may settle further futures (`all` of `all` of …): what those claim goes to the end of the same list, so no chain, however
 //!   long, nests calls.
 //! * A waiter's future stays alive until it is woken: whoever waits owns a reference.
+//!
+//! # Who keeps it alive
+//! * Its count, as of any other value: plain while one coroutine alone has the future, shared once it crosses. A plain promise is touched by its
+//!   owner only, so it is settled and read without the lock.
+//! * The coroutine whose result it is ([`RUNNING`]) is not counted. When the last owner goes first, it leaves [`ABANDONED`] behind, under the lock, and
+//!   the end of the coroutine frees. When the end comes first, the last owner frees, once it has seen the lock free: then the end is done with the block.
+//! * A callback of a promise does not keep the promise alive, or one that nobody settles would live for ever by what waits for it. When its last
+//!   owner goes, those callbacks are discarded. What looks at it again later ([`combine`]) *pins* it: the block stays, and the value if there is one,
+//!   until the last pin goes. Pins are counted under the lock.
+//! * Callbacks of a coroutine's future own it: it will be settled.
 //!
 //! A rejected future keeps its [`Failure`] in the slot. Failures know themselves whether anybody observed them; they are watched from
 //! the rejection on, and reported when the future goes away or the program ends.
@@ -23,12 +33,12 @@ use crate::door::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Or
 use crate::failure::Failure;
 use crate::handle;
 use crate::in_place::{self, Name};
+use crate::memory;
 use crate::panic::{self, Exception};
 use crate::scheduler::{self, Outcome};
-use crate::value;
+use crate::value::{self, block};
 use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter};
 use echo_abi::layout::{DESC_MANAGED, EntryDesc, TypeDesc};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -36,6 +46,12 @@ use std::ptr;
 pub const PENDING: u32 = 0;
 pub const RESOLVED: u32 = 1;
 pub const REJECTED: u32 = 2;
+/// What the state says besides these.
+const OUTCOME: u32 = 3;
+/// A coroutine will settle it, or has done so. Set from the start.
+const RUNNING: u32 = 4;
+/// There is no owner any more.
+const ABANDONED: u32 = 8;
 
 /// Header of the block; a value larger than the slot continues behind it.
 #[repr(C)]
@@ -47,8 +63,8 @@ pub struct Future {
     waiters: Queue,
     /// The [`Name`] of the coroutine whose result it is.
     coroutine: AtomicU64,
-    /// Where it was made.
-    position: u32,
+    /// See the module docs; changed under the lock.
+    pins: AtomicU32,
     slot: Slot,
 }
 #[cfg(not(loom))]
@@ -71,42 +87,41 @@ union Slot {
     failure: ManuallyDrop<Failure>,
 }
 
-/// A pending future with `owners` owners, all handles to be released one by one. `result` is null for void.
+/// A promise with one owner, plain. `result` is null for void.
 #[inline]
-pub unsafe fn new(result: *const TypeDesc, owners: i32, position: u32) -> *mut Future {
-    // SAFETY: descriptors are constants of the program.
-    match unsafe { result.as_ref() } {
-        Some(desc) if desc.size as usize > SLOT_BYTES => create(
-            std::mem::offset_of!(Future, slot) + desc.size as usize,
-            result,
-            owners,
-            position,
-        ),
-        _ => create(size_of::<Future>(), result, owners, position),
-    }
+pub unsafe fn new(result: *const TypeDesc) -> *mut Future {
+    // SAFETY: passed on.
+    unsafe { create(result, PENDING) }
 }
 
 /// Bytes of a value that fit into the header.
 const SLOT_BYTES: usize = size_of::<Future>() - std::mem::offset_of!(Future, slot);
 
 #[inline(always)]
-fn create(bytes: usize, result: *const TypeDesc, owners: i32, position: u32) -> *mut Future {
-    handle::create_sized(bytes, owners, |base| Future {
+unsafe fn create(result: *const TypeDesc, state: u32) -> *mut Future {
+    // SAFETY: descriptors are constants of the program.
+    let bytes = match unsafe { result.as_ref() } {
+        Some(desc) if desc.size as usize > SLOT_BYTES => {
+            std::mem::offset_of!(Future, slot) + desc.size as usize
+        }
+        _ => size_of::<Future>(),
+    };
+    handle::create_plain(bytes, |base| Future {
         base,
-        state: AtomicU32::new(PENDING),
+        state: AtomicU32::new(state),
         result,
         waiters: Queue::new(),
         coroutine: AtomicU64::new(Name::NONE.word()),
-        position,
+        pins: AtomicU32::new(0),
         slot: Slot { value: [0; 8] },
     })
 }
 
-/// The pending future of coroutine `id`, see [`new`].
-pub unsafe fn of_coroutine(result: *const TypeDesc, owners: i32, id: u64) -> *mut Future {
+/// The pending future of coroutine `id`, with one owner, plain.
+pub unsafe fn of_coroutine(result: *const TypeDesc, id: u64) -> *mut Future {
     // SAFETY: passed on; the future is fresh.
     unsafe {
-        let future = new(result, owners, 0);
+        let future = create(result, RUNNING);
         (*future).coroutine.store(Name::of_id(id).word(), Relaxed);
         future
     }
@@ -120,10 +135,10 @@ pub unsafe fn result_slot(future: *mut Future) -> *mut u8 {
 
 /// Starts `entry` as a coroutine with `args` (moved, and made shared here); the owned future of its result.
 pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> *mut Future {
-    // SAFETY: the entry describes its arguments and result; the coroutine holds a reference until it has ended.
+    // SAFETY: the entry describes its arguments and result; the coroutine's future lives until the coroutine has ended.
     unsafe {
         share_args(entry, args);
-        let future = new((*entry).result, 2, position);
+        let future = create((*entry).result, RUNNING);
         let coroutine = scheduler::create(position);
         let name = Name::new(coroutine, (*coroutine).id, &*entry);
         (*future).coroutine.store(name.word(), Relaxed);
@@ -150,11 +165,11 @@ unsafe fn share_args(entry: *const EntryDesc, args: *const u8) {
     }
 }
 
-/// Settles `future` with the end of a coroutine and gives up the coroutine's reference.
+/// Settles `future` with the end of its coroutine, which does not touch it afterwards.
 pub fn completion(future: *mut Future) -> Completion {
     unsafe fn finish(data: *mut c_void, ended: Ended) {
         let future: *mut Future = data.cast();
-        // SAFETY: the coroutine's reference, given up at the end.
+        // SAFETY: the future of a coroutine lives until that settles it.
         unsafe {
             match ended {
                 Ended::Completed => complete(future),
@@ -162,7 +177,6 @@ pub fn completion(future: *mut Future) -> Completion {
                     fail(future, failure);
                 }
             }
-            handle::release_with(future, destroy);
         }
     }
     Completion {
@@ -172,7 +186,16 @@ pub fn completion(future: *mut Future) -> Completion {
 }
 
 /// The result is in the slot: resolves the future.
-pub unsafe fn complete(future: *mut Future) {
+unsafe fn complete(future: *mut Future) {
+    let mut claimed = Claimed::new();
+    // SAFETY: passed on.
+    unsafe {
+        complete_onto(future, &mut claimed);
+        deliver_all(claimed);
+    }
+}
+
+unsafe fn complete_onto(future: *mut Future, claimed: &mut Claimed) {
     // SAFETY: the future is alive, pending, and its slot filled by the only one who may.
     unsafe {
         let this = &*future;
@@ -180,32 +203,33 @@ pub unsafe fn complete(future: *mut Future) {
             value::share(result_slot(future), desc);
         }
         this.base.lock.lock();
-        if this.waiters.is_empty() {
-            this.state.store(RESOLVED, Release);
-            this.base.lock.unlock();
-        } else {
-            deliver_all(this.publish(RESOLVED));
-        }
-    }
-}
-
-unsafe fn complete_onto(future: *mut Future, claimed: &mut Claimed) {
-    // SAFETY: as in `complete`.
-    unsafe {
-        let this = &*future;
-        if let Some(desc) = this.managed() {
-            value::share(result_slot(future), desc);
-        }
-        this.base.lock.lock();
-        claimed.append(this.publish(RESOLVED));
+        Future::publish(future, RESOLVED, claimed);
     }
 }
 
 /// Resolves the future with `from` (moved; null for void). False, and the value dropped, when it is settled already.
+#[inline]
 pub unsafe fn resolve(future: *mut Future, from: *mut u8) -> bool {
-    // SAFETY: the caller owns a reference and the value.
+    // SAFETY: the caller owns a reference and the value. What is plain is known to nobody else.
     unsafe {
-        let mut claimed = Claimed::new();
+        let this = &*future;
+        if block::is_shared(future.cast()) || !this.is_bare() {
+            return resolve_shared(future, from);
+        }
+        if let Some(desc) = this.managed() {
+            value::share(from, desc);
+        }
+        this.copy(from, result_slot(future));
+        this.state.store(RESOLVED, Relaxed);
+        true
+    }
+}
+
+#[inline(never)]
+unsafe fn resolve_shared(future: *mut Future, from: *mut u8) -> bool {
+    let mut claimed = Claimed::new();
+    // SAFETY: passed on.
+    unsafe {
         let settled = resolve_onto(future, from, &mut claimed);
         deliver_all(claimed);
         settled
@@ -214,9 +238,9 @@ pub unsafe fn resolve(future: *mut Future, from: *mut u8) -> bool {
 
 /// Rejects the future. False when it is settled already.
 pub unsafe fn fail(future: *mut Future, failure: Failure) -> bool {
+    let mut claimed = Claimed::new();
     // SAFETY: the caller owns a reference.
     unsafe {
-        let mut claimed = Claimed::new();
         let settled = fail_onto(future, failure, &mut claimed);
         deliver_all(claimed);
         settled
@@ -230,16 +254,14 @@ unsafe fn resolve_onto(future: *mut Future, from: *mut u8, claimed: &mut Claimed
         if let Some(desc) = this.managed() {
             value::share(from, desc);
         }
-        this.base.lock.lock();
-        if this.state.load(Relaxed) != PENDING {
-            this.base.lock.unlock();
+        if this.settled_or_lock() != PENDING {
             if let Some(desc) = this.managed() {
                 value::drop(from, desc);
             }
             return false;
         }
         this.copy(from, result_slot(future));
-        claimed.append(this.publish(RESOLVED));
+        Future::publish(future, RESOLVED, claimed);
         true
     }
 }
@@ -248,14 +270,12 @@ unsafe fn fail_onto(future: *mut Future, failure: Failure, claimed: &mut Claimed
     // SAFETY: as in `fail`; the slot is written under the lock while pending.
     unsafe {
         let this = &*future;
-        this.base.lock.lock();
-        if this.state.load(Relaxed) != PENDING {
-            this.base.lock.unlock();
+        if this.settled_or_lock() != PENDING {
             return false;
         }
-        (&raw mut (*future).slot.failure).write(ManuallyDrop::new(failure.clone()));
-        claimed.append(this.publish(REJECTED));
         failure.watch();
+        (&raw mut (*future).slot.failure).write(ManuallyDrop::new(failure));
+        Future::publish(future, REJECTED, claimed);
         true
     }
 }
@@ -306,7 +326,7 @@ unsafe fn wait(future: *mut Future, waiting: Waiting) -> Outcome {
     // SAFETY: see above.
     unsafe {
         let this = &*future;
-        if this.state.load(Acquire) == PENDING {
+        if this.outcome() == PENDING {
             let name = Name::from_word(this.coroutine.load(Relaxed));
             if let Some(outcome) = in_place::begin(future, name, waiting) {
                 return outcome;
@@ -327,7 +347,7 @@ pub unsafe fn settled(future: *mut Future, waiting: Waiting) -> Outcome {
     // SAFETY: as in `wait`.
     unsafe {
         let this = &*future;
-        let rejected = this.state.load(Acquire) == REJECTED;
+        let rejected = this.outcome() == REJECTED;
         match waiting.purpose {
             Purpose::AwaitStatus => Outcome::value(this.give_status(waiting.value)),
             Purpose::TryAwait if rejected => {
@@ -346,13 +366,13 @@ pub unsafe fn settled(future: *mut Future, waiting: Waiting) -> Outcome {
 /// The failure of a rejected future; `None` when it is pending or resolved.
 pub unsafe fn failure<'a>(future: *const Future) -> Option<&'a Failure> {
     // SAFETY: the caller owns a reference; a settled slot does not change any more.
-    unsafe { ((*future).state.load(Acquire) == REJECTED).then(|| (*future).failure()) }
+    unsafe { ((*future).outcome() == REJECTED).then(|| (*future).failure()) }
 }
 
 /// [`PENDING`], [`RESOLVED`] or [`REJECTED`].
 pub unsafe fn state(future: *const Future) -> u32 {
     // SAFETY: the caller owns a reference.
-    unsafe { (*future).state.load(Acquire) }
+    unsafe { (*future).outcome() }
 }
 
 /// Whether the future is resolved or rejected.
@@ -367,12 +387,56 @@ pub unsafe fn coroutine_id(future: *const Future) -> Option<u64> {
     Name::from_word(unsafe { (*future).coroutine.load(Relaxed) }).id()
 }
 
-/// Drops the value or the failure (which is reported unless somebody saw it) and frees the block.
+/// The last owner is gone: drops the value or the failure (which is reported unless somebody saw it) and frees the block, unless that is left to the
+/// coroutine whose result it is, or to a pin.
+#[inline]
 pub unsafe fn destroy(future: *mut Future) {
-    // SAFETY: the last owner is gone, so this is the only access. Parties that wait own references, so only callbacks can be left.
+    // SAFETY: without owners there are no new pins. Whoever settled it, or unpinned it last, did so under the lock, and is done with it when that
+    // is free afterwards.
     unsafe {
         let this = &*future;
-        match this.state.load(Acquire) {
+        let outcome = this.outcome();
+        if outcome != PENDING && this.pins.load(Acquire) == 0 && this.base.lock.is_free() {
+            dispose(future, outcome);
+        } else {
+            abandon(future);
+        }
+    }
+}
+
+#[cold]
+unsafe fn abandon(future: *mut Future) {
+    // SAFETY: there is no owner; what happens to the block is decided under the lock. Parties that wait own references, and so do the callbacks of a
+    // coroutine's future, so only callbacks of a promise can be left.
+    unsafe {
+        let this = &*future;
+        this.base.lock.lock();
+        let state = this.state.load(Relaxed);
+        this.state.store(state | ABANDONED, Relaxed);
+        if state == RUNNING {
+            this.base.lock.unlock();
+            return;
+        }
+        let discarded = this.waiters.pop_all();
+        this.add_pin();
+        this.base.lock.unlock();
+        for node in discarded {
+            match (*node).party {
+                Party::Callback(callback) => callback(node, None),
+                _ => unreachable!("whoever waits owns a reference"),
+            }
+        }
+        unpin(future);
+    }
+}
+
+/// Frees a block that nobody knows any more, and what it holds.
+#[inline]
+unsafe fn dispose(future: *mut Future, outcome: u32) {
+    // SAFETY: this is the only access.
+    unsafe {
+        let this = &*future;
+        match outcome {
             RESOLVED => {
                 if let Some(desc) = this.managed() {
                     value::drop(result_slot(future), desc);
@@ -382,12 +446,24 @@ pub unsafe fn destroy(future: *mut Future) {
                 this.failure().report_if_unobserved();
                 ManuallyDrop::drop(&mut (*future).slot.failure);
             }
-            _ => this
-                .waiters
-                .pop_all()
-                .for_each(|node| OnDone::discard(node.cast())),
+            _ => {}
         }
         handle::free(future);
+    }
+}
+
+/// One pin less.
+unsafe fn unpin(future: *mut Future) {
+    // SAFETY: the caller's pin keeps the block. The last one, if there is no owner either, frees it.
+    unsafe {
+        let this = &*future;
+        this.base.lock.lock();
+        let (state, pins) = (this.state.load(Relaxed), this.pins.load(Relaxed) - 1);
+        this.pins.store(pins, Release);
+        this.base.lock.unlock();
+        if state & ABANDONED != 0 && pins == 0 {
+            dispose(future, state & OUTCOME);
+        }
     }
 }
 
@@ -447,7 +523,7 @@ impl Future {
     unsafe fn give_status(&self, out: *mut u8) -> u64 {
         // SAFETY: settled; `out` is null or has room for the value.
         unsafe {
-            if self.state.load(Acquire) == REJECTED {
+            if self.outcome() == REJECTED {
                 self.failure().observe();
                 return 1;
             }
@@ -464,34 +540,77 @@ impl Future {
         unsafe { &self.slot.failure }
     }
 
-    /// The settled state, or [`PENDING`] with the lock held.
-    fn settled_or_lock(&self) -> u32 {
-        let state = self.state.load(Acquire);
-        if state != PENDING {
-            return state;
-        }
-        self.base.lock.lock();
-        let state = self.state.load(Relaxed);
-        if state != PENDING {
-            self.base.lock.unlock();
-        }
-        state
+    /// [`PENDING`], [`RESOLVED`] or [`REJECTED`].
+    #[inline(always)]
+    fn outcome(&self) -> u32 {
+        self.state.load(Acquire) & OUTCOME
     }
 
-    /// Publishes the slot and releases the lock; whoever waited belongs to the caller.
-    unsafe fn publish(&self, state: u32) -> Claimed {
-        // SAFETY: under the lock.
-        let claimed = unsafe { self.waiters.pop_all() };
-        self.state.store(state, Release);
-        self.base.lock.unlock();
-        claimed
+    /// Whether it is a promise that nobody has settled and nobody waits for.
+    fn is_bare(&self) -> bool {
+        self.state.load(Relaxed) == PENDING && self.waiters.is_empty()
+    }
+
+    /// Whether a coroutine settles it.
+    fn is_of_coroutine(&self) -> bool {
+        self.state.load(Relaxed) & RUNNING != 0
+    }
+
+    /// The settled outcome, or [`PENDING`] with the lock held.
+    fn settled_or_lock(&self) -> u32 {
+        let outcome = self.outcome();
+        if outcome != PENDING {
+            return outcome;
+        }
+        self.base.lock.lock();
+        let outcome = self.outcome();
+        if outcome != PENDING {
+            self.base.lock.unlock();
+        }
+        outcome
+    }
+
+    /// One pin more. Under the lock.
+    fn add_pin(&self) {
+        self.pins.store(self.pins.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Publishes the slot of a pending future and releases the lock, which the caller holds; whoever waited is claimed.
+    unsafe fn publish(future: *mut Future, outcome: u32, claimed: &mut Claimed) {
+        // SAFETY: under the lock. An abandoned future is known to nobody else.
+        unsafe {
+            let this = &*future;
+            if !this.waiters.is_empty() {
+                this.claim_waiters(claimed);
+            }
+            let state = this.state.load(Relaxed);
+            this.state.store(state | outcome, Release);
+            this.base.lock.unlock();
+            if state & ABANDONED != 0 {
+                dispose(future, outcome);
+            }
+        }
+    }
+
+    /// Under the lock, by somebody who owns the future or is its coroutine.
+    #[cold]
+    unsafe fn claim_waiters(&self, claimed: &mut Claimed) {
+        // SAFETY: a callback that is about to be called owns the future again that it gave up when it was registered.
+        unsafe {
+            while let Some(node) = self.waiters.pop() {
+                if OnDone::is_without_owner(node) {
+                    handle::retain(self);
+                }
+                claimed.push(node);
+            }
+        }
     }
 
     /// Does what a waiter of this settled future waits for, and wakes it.
     unsafe fn deliver(&self, node: *mut Waiter) {
         // SAFETY: the waiter is claimed; its places are in the frame of the parked party.
         unsafe {
-            match (self.state.load(Acquire), (*node).purpose) {
+            match (self.outcome(), (*node).purpose) {
                 (_, Purpose::AwaitStatus) => {
                     let status = self.give_status((*node).value);
                     waiter::wake(node, status);
@@ -516,41 +635,62 @@ unsafe fn deliver_all(mut claimed: Claimed) {
         // SAFETY: claimed waiters are ours; the future of one that waits is alive.
         unsafe {
             match (*node).party {
-                Party::Callback(callback) => callback(node, &mut claimed),
+                Party::Callback(callback) => callback(node, Some(&mut claimed)),
                 _ => (*(*node).object.cast::<Future>()).deliver(node),
             }
         }
     }
 }
 
-/// A coroutine to be spawned when a future is settled; its arguments follow.
+/// A coroutine to be spawned when a future is settled; its arguments follow. The `value` of the waiter is the promise that the arguments refer to and
+/// do not own while it is registered, or null.
 #[repr(C)]
 struct OnDone {
     waiter: Waiter,
     entry: *mut EntryDesc,
-    bytes: usize,
 }
 
 /// Arguments lie behind the header at this offset, aligned for any type.
 const ON_DONE_ARGS: usize = size_of::<OnDone>().next_multiple_of(16);
 
-/// Spawns `entry` with `args` (moved) once the future is settled.
-pub unsafe fn on_done(future: *mut Future, entry: *mut EntryDesc, args: *const u8, position: u32) {
+/// Spawns `entry` with `args` (moved) once the future is settled. `refers`: the first of the arguments is the future itself.
+pub unsafe fn on_done(
+    future: *mut Future,
+    entry: *mut EntryDesc,
+    args: *const u8,
+    refers: bool,
+    position: u32,
+) {
     // SAFETY: the caller owns a reference and the arguments, which `entry` describes.
     unsafe {
         let this = &*future;
+        share_args(entry, args);
+        block::make_shared(future.cast());
         if this.settled_or_lock() != PENDING {
-            spawn_detached(entry, args, position);
+            start_detached(entry, args, position);
             return;
         }
-        this.waiters
-            .push(OnDone::create(this, entry, args, position).cast());
+        let node = OnDone::create(this, entry, args, position);
+        if refers && !this.is_of_coroutine() {
+            (*node).waiter.value = future.cast();
+            handle::release_with(future, |_| unreachable!("the caller owns it"));
+        }
+        this.waiters.push(node.cast());
         this.base.lock.unlock();
     }
 }
 
 /// Starts `entry`, which has no result, as a coroutine with `args` (moved, and made shared here) whose future nobody wants.
 pub unsafe fn spawn_detached(entry: *mut EntryDesc, args: *const u8, position: u32) {
+    // SAFETY: the entry describes its arguments.
+    unsafe {
+        share_args(entry, args);
+        start_detached(entry, args, position);
+    }
+}
+
+/// As [`spawn_detached`], with arguments that are shared.
+unsafe fn start_detached(entry: *mut EntryDesc, args: *const u8, position: u32) {
     unsafe fn finish(_: *mut c_void, ended: Ended) {
         if let Ended::Failed(failure) = ended {
             failure.report_if_unobserved();
@@ -563,7 +703,6 @@ pub unsafe fn spawn_detached(entry: *mut EntryDesc, args: *const u8, position: u
     // SAFETY: the entry describes its arguments, and writes no result.
     unsafe {
         debug_assert!((*entry).result.is_null());
-        share_args(entry, args);
         scheduler::spawn(entry, args, ptr::null_mut(), position, completion);
     }
 }
@@ -575,56 +714,66 @@ impl OnDone {
         args: *const u8,
         position: u32,
     ) -> *mut OnDone {
-        // SAFETY: `args` is described by the entry and moved here.
+        // SAFETY: `args` is described by the entry and moved here; fresh memory of that size, aligned to 16.
         unsafe {
-            let bytes = (*entry).args.as_ref().map_or(0, |desc| desc.size as usize);
-            share_args(entry, args);
-            let layout = OnDone::layout(bytes);
-            let this: *mut OnDone = alloc(layout).cast();
-            if this.is_null() {
-                handle_alloc_error(layout);
-            }
-            let party = Party::Callback(OnDone::settled);
+            let bytes = args_bytes(entry);
+            let this: *mut OnDone = memory::take(ON_DONE_ARGS + bytes).cast();
+            assert!(!this.is_null(), "out of memory");
+            let party = Party::Callback(OnDone::called);
             let object = (&raw const future.base).cast_mut();
             this.write(OnDone {
                 waiter: Waiter::new(party, object, Purpose::Notify, position),
                 entry,
-                bytes,
             });
-            if bytes > 0 {
-                ptr::copy_nonoverlapping(args, this.cast::<u8>().add(ON_DONE_ARGS), bytes);
-            }
+            ptr::copy_nonoverlapping(args, OnDone::args(this), bytes);
             this
         }
     }
 
-    fn layout(bytes: usize) -> Layout {
-        Layout::from_size_align(ON_DONE_ARGS + bytes, 16).expect("arguments fit into memory")
+    fn args(this: *mut OnDone) -> *mut u8 {
+        this.cast::<u8>().wrapping_add(ON_DONE_ARGS)
     }
 
-    unsafe fn settled(node: *mut Waiter, _claimed: &mut Claimed) {
+    /// Whether it is the callback of a promise that has to own it again before it is called.
+    unsafe fn is_without_owner(node: *const Waiter) -> bool {
+        // SAFETY: a waiter of a future; the `value` of callbacks is set here only.
+        unsafe { (*node).purpose == Purpose::Notify && !(*node).value.is_null() }
+    }
+
+    /// The future is settled, or (`None`) has gone away unsettled.
+    unsafe fn called(node: *mut Waiter, claimed: Option<&mut Claimed>) {
         let this: *mut OnDone = node.cast();
-        // SAFETY: the callback is claimed; the arguments are moved to the coroutine.
+        // SAFETY: the callback is claimed; the arguments are moved to the coroutine, or dropped.
         unsafe {
-            spawn_detached(
-                (*this).entry,
-                this.cast::<u8>().add(ON_DONE_ARGS),
-                (*node).position,
-            );
-            dealloc(this.cast(), OnDone::layout((*this).bytes));
+            let entry = (*this).entry;
+            match claimed {
+                Some(_) => start_detached(entry, OnDone::args(this), (*node).position),
+                None => OnDone::drop_args(this),
+            }
+            memory::give(this.cast(), ON_DONE_ARGS + args_bytes(entry));
         }
     }
 
-    /// The future went away unsettled.
-    unsafe fn discard(this: *mut OnDone) {
-        // SAFETY: the node was taken from the dead future's queue.
+    /// # Safety
+    /// The node was taken from the queue of a future without owners.
+    unsafe fn drop_args(this: *mut OnDone) {
+        // SAFETY: a future without owners is counted for this drop, and for the one that let it go before: so this is not the last.
         unsafe {
-            if !(*(*this).entry).args.is_null() {
-                value::drop(this.cast::<u8>().add(ON_DONE_ARGS), &*(*(*this).entry).args);
+            let promise: *mut Future = (*this).waiter.value.cast();
+            if !promise.is_null() {
+                handle::revive(promise, 2);
             }
-            dealloc(this.cast(), OnDone::layout((*this).bytes));
+            if let Some(desc) = (*(*this).entry).args.as_ref() {
+                value::drop(OnDone::args(this), desc);
+            }
         }
     }
+}
+
+/// Bytes of the arguments of an entry.
+unsafe fn args_bytes(entry: *const EntryDesc) -> usize {
+    // SAFETY: descriptors live as long as the program.
+    unsafe { (*entry).args.as_ref() }.map_or(0, |desc| desc.size as usize)
 }
 
 // ---- rows of the symbol table
@@ -660,9 +809,9 @@ pub unsafe extern "C" fn echo_future_is_done(future: *mut u8) -> bool {
     unsafe { is_done(future.cast()) }
 }
 
-pub unsafe extern "C" fn echo_promise_new(result: *mut u8, position: i32) -> *mut u8 {
+pub unsafe extern "C" fn echo_promise_new(result: *mut u8) -> *mut u8 {
     // SAFETY: see above.
-    unsafe { new(result.cast(), 1, position as u32).cast() }
+    unsafe { new(result.cast()).cast() }
 }
 
 pub unsafe extern "C" fn echo_promise_resolve(promise: *mut u8, value: *mut u8) -> bool {
@@ -689,7 +838,7 @@ pub unsafe extern "C" fn echo_future_on_done(
     position: i32,
 ) {
     // SAFETY: see above.
-    unsafe { on_done(future.cast(), entry.cast(), args, position as u32) }
+    unsafe { on_done(future.cast(), entry.cast(), args, true, position as u32) }
 }
 
 pub unsafe extern "C" fn echo_all(futures: *mut u8, array: *mut u8, position: i32) -> *mut u8 {

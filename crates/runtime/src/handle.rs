@@ -1,8 +1,8 @@
 //! Handle blocks: channels, futures, locks and the like.
 //!
 //! Handles are made to cross between coroutines, so they are counted atomically from the start: a block with `n` owners has the count `-n`
-//! (see `echo_abi::layout`). The generic walks of [`crate::value`] count them like any other block and call [`destroy`] when
-//! the last owner goes.
+//! (see `echo_abi::layout`). Futures alone begin plain: most never cross. The generic walks of [`crate::value`] count handles like any other block
+//! and call [`destroy`] when the last owner goes.
 
 use crate::scheduler::SpinLock;
 use crate::sync::{atomic, lock, once, semaphore, wait_group};
@@ -21,12 +21,23 @@ pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
 /// A new block of `bytes`, at least those of a `T`, with some owners.
 #[inline]
 pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
+    create_counted(bytes, -owners, init)
+}
+
+/// As [`create_sized`], with one owner, plain.
+#[inline]
+pub fn create_plain<T>(bytes: usize, init: impl FnOnce(Waitable) -> T) -> *mut T {
+    create_counted(bytes, 1, init)
+}
+
+#[inline(always)]
+fn create_counted<T>(bytes: usize, count: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
     debug_assert!(bytes >= size_of::<T>() && align_of::<T>() <= 16);
     let block: *mut T = value::alloc(bytes).cast();
     // SAFETY: fresh memory of that size, aligned to 16; it begins with a header, whose flags stay.
     unsafe {
         let header = BlockHeader {
-            count: -owners,
+            count,
             flags: (*block.cast::<BlockHeader>()).flags,
         };
         block.write(init(Waitable {
@@ -67,6 +78,12 @@ pub unsafe fn release(kind: Kind, block: *mut u8) {
             destroy(kind, block);
         }
     }
+}
+
+/// Counts a block that has lost its last owner as shared by so many.
+pub unsafe fn revive<T>(block: *const T, owners: i32) {
+    // SAFETY: the caller alone knows the block.
+    unsafe { count(block) }.store(-owners, Relaxed);
 }
 
 /// Whether the caller is the only owner.

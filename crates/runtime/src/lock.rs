@@ -63,8 +63,10 @@ impl SpinLock {
         self.held.store(0, Ordering::Release);
     }
 
-    pub fn is_locked(&self) -> bool {
-        self.held.load(Ordering::Relaxed) != 0
+    /// Whether nobody holds it: then the caller has seen all that those did who held it so far.
+    #[inline]
+    pub fn is_free(&self) -> bool {
+        self.held.load(Ordering::Acquire) == 0
     }
 }
 

@@ -44,8 +44,9 @@ pub enum Party {
     Thread(*const ThreadParker),
     /// One case (`Waiter::index`) of a select.
     Select(*mut Select),
-    /// Called instead of a wake-up, without locks held; owns the waiter from then on. What it claims itself goes to the end of the list.
-    Callback(unsafe fn(*mut Waiter, &mut Claimed)),
+    /// Called instead of a wake-up, without locks held; owns the waiter from then on. What it claims itself goes to the end of the list. `None`: the
+    /// object goes away, and there will be nothing to wake up for.
+    Callback(unsafe fn(*mut Waiter, Option<&mut Claimed>)),
     /// Nobody any more ([`withdraw`]): whoever takes the waiter out of its queue frees it.
     Withdrawn,
 }

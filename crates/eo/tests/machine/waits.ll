@@ -455,7 +455,10 @@ define void @promised(ptr %args, ptr %result) #0 {
 define void @promises() #0 {
 entry:
   %futures = alloca [100 x ptr]
-  %promise = call ptr @echo_promise_new(ptr @desc.int, i32 1)
+  %crossing = alloca ptr
+  %promise = call ptr @echo_promise_new(ptr @desc.int)
+  store ptr %promise, ptr %crossing
+  call void @echo_share(ptr %crossing, ptr @desc.future)
   br label %spawn
 spawn:
   %i = phi i64 [0, %entry], [%i.next, %spawn]

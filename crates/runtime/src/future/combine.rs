@@ -1,32 +1,45 @@
 //! `all` and `race`: a future settled by other futures.
 //!
 //! # Protocol
-//! A [`Gather`] holds a reference to the future it settles and to each future it looks at, and registers one callback with each that is still
-//! pending. It is counted: one for the caller that registers, one for each registered callback. A callback's reference goes when it has run, or
-//! when the callback is taken out of its queue again, which a race does (under that future's lock) as soon as its outcome is known, so that a
-//! long-lived future does not collect the callbacks of finished races.
+//! A [`Gather`] owns the future it settles, keeps each future it looks at ([`keep`]), and registers one callback with each that is still
+//! pending. It is counted: one for the caller that registers, one for each registered callback. A callback's reference goes when it has run, when its
+//! future goes away unsettled, or when the callback is taken out of its queue again, which a race does (under that future's lock) as soon as its
+//! outcome is known, so that a long-lived future does not collect the callbacks of finished races.
 //!
 //! `all` counts down and reads the values when the last future is resolved, once, in order: linear however many there are. The first
 //! failure, in time, settles it.
 
 use super::{
-    Future, PENDING, REJECTED, deliver_all, destroy, fail_onto, new, resolve_onto, result_slot,
+    Future, PENDING, REJECTED, deliver_all, fail_onto, new, resolve_onto, result_slot, unpin,
 };
 use crate::door::{
     AtomicBool, AtomicPtr, AtomicUsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Release,
 };
 use crate::failure::Failure;
 use crate::handle;
-use crate::value;
+use crate::value::{self, block};
 use crate::waiter::{Claimed, Party, Purpose, Waiter};
-use echo_abi::layout::{ARRAY_DATA_OFFSET, ArrayBlock, TypeDesc};
+use echo_abi::layout::{ARRAY_DATA_OFFSET, ArrayBlock, DESC_MANAGED, Kind, TypeDesc};
 use std::ptr;
+
+/// A future of anything, for [`value::release`].
+const FUTURE: &TypeDesc = &TypeDesc {
+    kind: Kind::Future,
+    flags: DESC_MANAGED,
+    align: 8,
+    size: 8,
+    name: "Future".as_ptr(),
+    name_len: 6,
+    field_count: 0,
+    fields: ptr::null(),
+    zero: ptr::null(),
+};
 
 /// The callbacks of one `all` or `race`.
 struct Gather {
     /// What is settled; owned.
     result: *mut Future,
-    /// What is looked at; owned.
+    /// What is looked at; kept.
     futures: Box<[*mut Future]>,
     /// One callback for each.
     waiters: AtomicPtr<Waiter>,
@@ -64,7 +77,7 @@ pub unsafe fn race(
     // SAFETY: passed on; the new future is the caller's.
     unsafe {
         if (*futures).len == 0 {
-            let future = new(result, 1, position);
+            let future = new(result);
             super::fail(
                 future,
                 Failure::rejection("race of no futures".into(), position),
@@ -81,7 +94,7 @@ unsafe fn gather(
     rule: Rule,
     position: u32,
 ) -> *mut Future {
-    // SAFETY: the array holds futures owned by the caller; each gets one owner more.
+    // SAFETY: the array holds futures owned by the caller.
     unsafe {
         let count = (*futures).len as usize;
         let elements = futures
@@ -89,8 +102,10 @@ unsafe fn gather(
             .add(ARRAY_DATA_OFFSET)
             .cast::<*mut Future>();
         let futures: Box<[*mut Future]> = (0..count).map(|index| *elements.add(index)).collect();
-        futures.iter().for_each(|&future| handle::retain(future));
-        let result = new(result, 2, position);
+        futures.iter().for_each(|&future| keep(future));
+        let result = new(result);
+        block::make_shared(result.cast());
+        handle::retain(result);
         let gather = Box::into_raw(Box::new(Gather {
             result,
             futures,
@@ -113,7 +128,7 @@ impl Gather {
         // SAFETY: the caller's reference keeps the block alive; a waiter is changed by others only once it is queued.
         unsafe {
             let this = &*gather;
-            let party = Party::Callback(Gather::settled);
+            let party = Party::Callback(Gather::called);
             let waiters: Box<[Waiter]> = (0..this.futures.len())
                 .map(|index| {
                     let object = (&raw const (*this.futures[index]).base).cast_mut();
@@ -143,22 +158,24 @@ impl Gather {
         }
     }
 
-    /// The callback.
-    unsafe fn settled(node: *mut Waiter, claimed: &mut Claimed) {
+    /// The callback: a future is settled, or (`None`) has gone away unsettled, and never will be.
+    unsafe fn called(node: *mut Waiter, claimed: Option<&mut Claimed>) {
         // SAFETY: a registered callback holds a reference to its gather.
         unsafe {
             let gather: *mut Gather = (*node).extra.cast();
-            (*gather).look_at((*node).index as usize, claimed);
+            if let Some(claimed) = claimed {
+                (*gather).look_at((*node).index as usize, claimed);
+            }
             Gather::release(gather);
         }
     }
 
     /// The future at `index` is settled.
     unsafe fn look_at(&self, index: usize, claimed: &mut Claimed) {
-        // SAFETY: the futures are owned, and this one is settled.
+        // SAFETY: the futures are kept, and this one is settled.
         unsafe {
             let future = &*self.futures[index];
-            if future.state.load(Acquire) == REJECTED {
+            if future.outcome() == REJECTED {
                 self.one_rejected(future.failure(), claimed);
                 return;
             }
@@ -235,7 +252,7 @@ impl Gather {
     /// Takes back the callbacks that have not run.
     unsafe fn withdraw(&self) {
         for (index, &future) in self.futures.iter().enumerate() {
-            // SAFETY: the futures are owned; links are changed under their locks. The caller holds a reference of its own.
+            // SAFETY: the futures are kept; links are changed under their locks. The caller holds a reference of its own.
             unsafe {
                 let node = self.waiter(index);
                 (*future).base.lock.lock();
@@ -263,9 +280,41 @@ impl Gather {
                 gather.futures.len(),
             )));
             for &future in &gather.futures {
-                handle::release_with(future, destroy);
+                let_go(future);
             }
-            handle::release_with(gather.result, destroy);
+            release_future(gather.result);
         }
     }
+}
+
+/// Keeps a future that the caller owns: by owning that of a coroutine, which will be settled, by pinning a promise.
+unsafe fn keep(future: *mut Future) {
+    // SAFETY: promised by the caller; a plain future is its own.
+    unsafe {
+        block::make_shared(future.cast());
+        if (*future).is_of_coroutine() {
+            handle::retain(future);
+        } else {
+            (*future).base.lock.lock();
+            (*future).add_pin();
+            (*future).base.lock.unlock();
+        }
+    }
+}
+
+/// Gives up what [`keep`] gave.
+unsafe fn let_go(future: *mut Future) {
+    // SAFETY: the caller's reference, or pin.
+    unsafe {
+        match (*future).is_of_coroutine() {
+            true => release_future(future),
+            false => unpin(future),
+        }
+    }
+}
+
+/// One owner less. Futures may hang on one another in long chains, so this must not nest.
+unsafe fn release_future(future: *mut Future) {
+    // SAFETY: the caller gives up its reference.
+    unsafe { value::release(future.cast(), FUTURE) }
 }
