@@ -107,6 +107,7 @@ typedef struct echo_options {
 #define ECHO_OPTION_LEAKS 2u       /* lists coroutines that were blocked for ever */
 #define ECHO_OPTION_MAIN_EXIT 4u   /* the program ends when main returns */
 #define ECHO_OPTION_CHECK_LEAKS 8u /* cancels what is blocked at the end; exit code 99 if a handle or block is left */
+#define ECHO_OPTION_ONE_NODE 16u   /* does not bind workers and memory to the machine's NUMA nodes */
 
 /** Returned by echo_run when nothing could be run. */
 #define ECHO_NOT_RUN (-1)
@@ -114,7 +115,7 @@ typedef struct echo_options {
 /** Runs `main` as the main coroutine, on worker threads; returns when the program has ended. The result of `main` is an `int64_t`, the exit
  *  code, 0 unless written. Returns that, or 2 after a failure or a deadlock (reported on standard error), or ECHO_NOT_RUN: there is a
  *  program running already, or an ECHO_... variable makes no sense. Without `options` the environment decides: ECHO_WORKERS, ECHO_MAX_STACK,
- *  ECHO_STATS, ECHO_LEAKS, ECHO_MAIN_EXIT, ECHO_CHECK_LEAKS. Programs can be run one after the other. */
+ *  ECHO_NUMA, ECHO_STATS, ECHO_LEAKS, ECHO_MAIN_EXIT, ECHO_CHECK_LEAKS. Programs can be run one after the other. */
 ECHO_PLAIN int32_t echo_run(echo_function main, void *argument, const echo_options *options);
 
 /** Whether a program runs, so that coroutines can be started. */

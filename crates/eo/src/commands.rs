@@ -53,6 +53,7 @@ fn settings(options: &Run) -> Result<program::Options, Message> {
         stats: options.stats || environment.stats,
         leaks: options.leaks || environment.leaks,
         main_exit: options.main_exit || environment.main_exit,
+        one_node: environment.one_node,
         check_leaks: environment.check_leaks,
     })
 }

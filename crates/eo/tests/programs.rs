@@ -24,6 +24,18 @@ fn language_tests_run_as_expected() {
     check_all(&["tests/run"]);
 }
 
+/// On a made-up machine with a worker on every CPU.
+#[test]
+fn programs_run_as_expected_on_four_nodes() {
+    let machine = root().join("tests/numa/four-nodes");
+    let programs = programs(&["examples", "tests/run/concurrency"]);
+    for_each(&programs, &|program| {
+        let mut command = command(program, "8");
+        let run = command.env("ECHO_SYS_ROOT", &machine).output();
+        compare(program, &run.expect("eo starts"), "four nodes")
+    });
+}
+
 #[test]
 fn examples_build_and_run_alone() {
     let folder = tempfile::tempdir().expect("a temporary folder");
@@ -83,7 +95,7 @@ fn check_all(folders: &[&str]) {
     let programs = programs(folders);
     for_each(&programs, &|program| {
         for workers in WORKERS {
-            let run = run(program, workers);
+            let run = command(program, workers).output().expect("eo starts");
             if std::env::var_os("UPDATE_EXPECT").is_some() {
                 bless(program, &run);
             }
@@ -115,18 +127,18 @@ fn for_each(programs: &[PathBuf], check: &(dyn Fn(&Path) -> Result<(), String> +
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-fn run(program: &Path, workers: &str) -> Output {
+fn command(program: &Path, workers: &str) -> Command {
     let options = fs::read_to_string(program.with_extension("args")).unwrap_or_default();
     let folder = program.parent().expect("a folder");
     let name = program.file_name().expect("a name");
-    Command::new("timeout")
+    let mut command = Command::new("timeout");
+    command
         .args(["-k", "1", "60", EO, "run", "--workers", workers])
         .args(options.lines())
         .arg(name)
         .current_dir(folder)
-        .env("ECHO_CHECK_LEAKS", "1")
-        .output()
-        .expect("eo starts")
+        .env("ECHO_CHECK_LEAKS", "1");
+    command
 }
 
 fn expected(program: &Path, extension: &str) -> String {

@@ -100,6 +100,7 @@ pub const OPTION_STATS: u32 = 1;
 pub const OPTION_LEAKS: u32 = 2;
 pub const OPTION_MAIN_EXIT: u32 = 4;
 pub const OPTION_CHECK_LEAKS: u32 = 8;
+pub const OPTION_ONE_NODE: u32 = 16;
 
 /// What [`echo_run`] returns when it cannot run anything.
 pub const NOT_RUN: i32 = -1;
@@ -435,6 +436,7 @@ mod exports {
             stats: flag(OPTION_STATS),
             leaks: flag(OPTION_LEAKS),
             main_exit: flag(OPTION_MAIN_EXIT),
+            one_node: flag(OPTION_ONE_NODE),
             check_leaks: flag(OPTION_CHECK_LEAKS),
         }
     }

@@ -16,7 +16,7 @@ use crate::panic::Exception;
 use crate::position::str_from_raw;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Where a coroutine is in its life.
 #[repr(u8)]
@@ -147,8 +147,9 @@ pub struct Coroutine {
     pub class: u8,
     /// Whether `args` is heap memory.
     pub args_on_heap: bool,
-    /// In the injector, whose lock guards this and the links `next` and `parked_with` meanwhile; read without it only as a hint.
-    pub in_injector: AtomicBool,
+    /// 1 + the index of the injector it is in, whose lock guards this and the links `next` and `parked_with` meanwhile; 0 in none. Read without
+    /// the lock only as a hint.
+    pub injector: AtomicU8,
     /// For `waiter` and `select`: what it is parked with, valid while `wait` says that it waits. For the injector: the one before.
     pub parked_with: *mut c_void,
     /// The innermost call in progress that runs another coroutine on this one's stack.

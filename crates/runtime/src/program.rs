@@ -17,6 +17,7 @@ use crate::outcome::Outcome;
 use crate::panic::Exception;
 use crate::position;
 use crate::report;
+use crate::scheduler::topology::{Topology, default_workers};
 use crate::scheduler::{self, Quiescent, Scheduler, Stats};
 use crate::stack;
 use crate::stubs;
@@ -28,6 +29,7 @@ use echo_abi::layout::ModuleInfo;
 use std::borrow::Cow;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
+use std::fmt::Write as _;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use std::time::Duration;
@@ -48,6 +50,8 @@ pub struct Options {
     pub leaks: bool,
     /// The program ends when main returns, as in Go.
     pub main_exit: bool,
+    /// Takes the machine for one node, whatever it is.
+    pub one_node: bool,
     /// Counts live blocks at the end; any that remain are an error (exit code [`LEAK_CODE`]).
     pub check_leaks: bool,
 }
@@ -56,8 +60,8 @@ pub struct Options {
 pub const LEAK_CODE: i32 = 99;
 
 impl Options {
-    /// What the environment asks for: `ECHO_WORKERS`, `ECHO_MAX_STACK` (bytes, or with `K`/`M`), and when set to anything but `0`, `ECHO_STATS`,
-    /// `ECHO_LEAKS`, `ECHO_MAIN_EXIT`, `ECHO_CHECK_LEAKS`.
+    /// What the environment asks for: `ECHO_WORKERS`, `ECHO_MAX_STACK` (bytes, or with `K`/`M`), `ECHO_NUMA` (`on` or `off`), and when set to
+    /// anything but `0`, `ECHO_STATS`, `ECHO_LEAKS`, `ECHO_MAIN_EXIT`, `ECHO_CHECK_LEAKS`.
     ///
     /// # Errors
     /// A message that names the variable whose value is no good.
@@ -70,6 +74,7 @@ impl Options {
             stats: flag("ECHO_STATS"),
             leaks: flag("ECHO_LEAKS"),
             main_exit: flag("ECHO_MAIN_EXIT"),
+            one_node: !switch("ECHO_NUMA")?,
             check_leaks: flag("ECHO_CHECK_LEAKS"),
         })
     }
@@ -81,6 +86,15 @@ fn number(name: &str, parse: fn(&str) -> Result<usize, String>) -> Result<Option
             .map(Some)
             .map_err(|why| format!("{name}: {why}")),
         _ => Ok(None),
+    }
+}
+
+/// Whether a variable is `on`, which it is unless it says `off`.
+fn switch(name: &str) -> Result<bool, String> {
+    match std::env::var(name).as_deref() {
+        Err(_) | Ok("" | "on" | "1") => Ok(true),
+        Ok("off" | "0") => Ok(false),
+        Ok(text) => Err(format!("{name}: `{text}` is neither `on` nor `off`")),
     }
 }
 
@@ -133,8 +147,10 @@ pub unsafe fn run(module: *const ModuleInfo, options: Options) -> i32 {
     print::mute(false);
     PHASE.store(MAIN_RUNS, Ordering::SeqCst);
     CODE.store(0, Ordering::SeqCst);
+    let one_node = options.one_node.then(|| Topology::of_one_node(&[]));
     let stats = Scheduler::run(
         options.workers.unwrap_or_else(default_workers),
+        one_node.as_ref().unwrap_or_else(|| Topology::of_machine()),
         move || quiescent(&options),
         // SAFETY: promised by the caller.
         || unsafe { start_main(module, options.main_exit) },
@@ -148,11 +164,6 @@ pub fn exit_process(code: i32) -> ! {
     print::flush();
     // SAFETY: ends the process.
     unsafe { libc::_exit(code) }
-}
-
-/// Workers to use when nobody says: the cores this process may use, limits of its container included.
-pub fn default_workers() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Where the program is.
@@ -320,10 +331,20 @@ fn stats_text(stats: &Stats) -> String {
         coroutines,
         switches,
         steals,
+        far_steals,
         wake_ups,
         preemptions,
         coroutines_left,
+        nodes,
     } = stats;
+    let (mut node_lines, mut far) = (String::new(), String::new());
+    for (number, workers, started) in nodes {
+        let _ = writeln!(
+            node_lines,
+            "  on node {number:<6} {started} of {workers} workers"
+        );
+        far = format!(", {far_steals} from other nodes");
+    }
     let (big, pages, slabs) = (
         stack::BIG_SEGMENTS.load(Ordering::Relaxed),
         stack::PAGE_STACKS.load(Ordering::Relaxed),
@@ -331,10 +352,10 @@ fn stats_text(stats: &Stats) -> String {
     );
     format!(
         "workers started  {workers_started}
-coroutines       {coroutines}
+{node_lines}coroutines       {coroutines}
   left blocked   {coroutines_left}
 switches         {switches}
-steals           {steals}
+steals           {steals}{far}
 wake-ups         {wake_ups}
 preemptions      {preemptions}
 big segments     {big} reserved

@@ -235,6 +235,7 @@ fn header_has_the_layouts_and_constants() {
         ("ECHO_OPTION_LEAKS", c_api::OPTION_LEAKS.into()),
         ("ECHO_OPTION_MAIN_EXIT", c_api::OPTION_MAIN_EXIT.into()),
         ("ECHO_OPTION_CHECK_LEAKS", c_api::OPTION_CHECK_LEAKS.into()),
+        ("ECHO_OPTION_ONE_NODE", c_api::OPTION_ONE_NODE.into()),
         ("ECHO_PENDING", future::PENDING.into()),
         ("ECHO_RESOLVED", future::RESOLVED.into()),
         ("ECHO_REJECTED", future::REJECTED.into()),

@@ -95,8 +95,8 @@ fn two_nodes_of_four() {
 fn four_nodes_of_sixteen_near_to_far() {
     let topology = Tree::regular("4x16", 4, 16).read(0..64);
     assert_eq!(cpu_counts(&topology), [16; 4]);
-    assert_eq!(topology.near_to_far(0), [0, 1, 3, 2]);
-    assert_eq!(topology.near_to_far(3), [3, 0, 2, 1]);
+    assert_eq!(topology.rings(0), [vec![0], vec![1, 3], vec![2]]);
+    assert_eq!(topology.rings(3), [vec![3], vec![0, 2], vec![1]]);
     assert_eq!(topology.spread(64), [16; 4]);
     assert_eq!(topology.spread(6), [2, 2, 1, 1]);
     assert_eq!(topology.spread(1), [1, 0, 0, 0]);
@@ -120,8 +120,11 @@ fn holes_in_the_numbering() {
     assert_eq!(numbers(&topology), [1, 4, 5]);
     assert_eq!(topology.nodes[0].cpus, [0, 1, 8]);
     assert_eq!(topology.nodes[2].cpus, [3, 700]);
-    assert_eq!(topology.near_to_far(0), [0, 2, 1]);
+    assert_eq!(topology.rings(0), [[0], [2], [1]]);
     assert_eq!(topology.spread(6), [3, 1, 2]);
+    let some = topology.only(&[1, 2]);
+    assert_eq!(numbers(&some), [4, 5]);
+    assert_eq!(some.nodes[0].distances, [10, 12]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Sleeping and searching workers.
 pub struct Idle {
-    sleepers: Mutex<Vec<usize>>,
+    sleepers: Mutex<Sleepers>,
     /// Length of the list, for readers without the lock.
     pub sleeping: AtomicUsize,
     pub searching: AtomicUsize,
@@ -25,17 +25,18 @@ pub struct Idle {
 }
 
 impl Idle {
-    pub fn new(workers: usize) -> Idle {
+    /// For so many workers on each node.
+    pub fn new(workers: &[usize]) -> Idle {
         Idle {
-            sleepers: Mutex::new(Vec::with_capacity(workers)),
+            sleepers: Mutex::new(Sleepers::new(workers)),
             sleeping: AtomicUsize::new(0),
             searching: AtomicUsize::new(0),
             wake_at_ns: AtomicU64::new(u64::MAX),
-            workers,
+            workers: workers.iter().sum(),
         }
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, Vec<usize>> {
+    pub fn lock(&self) -> MutexGuard<'_, Sleepers> {
         self.sleepers
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -45,27 +46,25 @@ impl Idle {
     pub fn enter(&self, worker: usize) -> bool {
         let mut sleepers = self.lock();
         sleepers.push(worker);
-        self.sleeping.store(sleepers.len(), Ordering::SeqCst);
-        sleepers.len() == self.workers
+        self.sleeping.store(sleepers.len, Ordering::SeqCst);
+        sleepers.len == self.workers
     }
 
     /// Takes a worker out of the list; false if somebody else has.
     pub fn leave(&self, worker: usize) -> bool {
         let mut sleepers = self.lock();
-        let place = sleepers.iter().position(|&sleeper| sleeper == worker);
-        if let Some(place) = place {
-            sleepers.remove(place);
-            self.sleeping.store(sleepers.len(), Ordering::SeqCst);
-        }
-        place.is_some()
+        let slept = sleepers.remove(worker);
+        self.sleeping.store(sleepers.len, Ordering::SeqCst);
+        slept
     }
 
-    /// Takes the worker out that fell asleep last.
-    pub fn take_one(&self) -> Option<usize> {
+    /// Takes the worker out that fell asleep last on the first of the nodes that has one.
+    pub fn take_one(&self, nodes: &[usize]) -> Option<usize> {
         let mut sleepers = self.lock();
-        let worker = sleepers.pop();
-        self.sleeping.store(sleepers.len(), Ordering::SeqCst);
-        worker
+        let worker = nodes.iter().find_map(|&node| sleepers.latest(node))?;
+        sleepers.remove(worker);
+        self.sleeping.store(sleepers.len, Ordering::SeqCst);
+        Some(worker)
     }
 
     /// Whether waking a sleeper could help: there is one, and nobody searches already.
@@ -85,6 +84,73 @@ impl Idle {
 
     pub fn stop_searching(&self) {
         self.searching.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The workers that sleep: a list for each node, linked through the workers' places, so that nobody searches.
+pub struct Sleepers {
+    places: Box<[Place]>,
+    /// How many sleep.
+    pub len: usize,
+    /// Before the heads of the lists, which follow the workers, one per node.
+    workers: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    /// The one that fell asleep before; of a head, the latest. Its own when the list is empty, or the worker awake.
+    before: usize,
+    after: usize,
+    head: usize,
+}
+
+impl Sleepers {
+    fn new(on_nodes: &[usize]) -> Sleepers {
+        let workers = on_nodes.iter().sum();
+        let heads = (workers..).zip(on_nodes);
+        let heads = heads.flat_map(|(head, &on_it)| std::iter::repeat_n(head, on_it));
+        let heads = heads.chain(workers..workers + on_nodes.len());
+        let places = heads.enumerate().map(|(index, head)| Place {
+            before: index,
+            after: index,
+            head,
+        });
+        Sleepers {
+            places: places.collect(),
+            len: 0,
+            workers,
+        }
+    }
+
+    fn push(&mut self, worker: usize) {
+        let head = self.places[worker].head;
+        let before = self.places[head].before;
+        debug_assert_eq!(self.places[worker].before, worker, "is awake");
+        self.places[worker].before = before;
+        self.places[worker].after = head;
+        self.places[before].after = worker;
+        self.places[head].before = worker;
+        self.len += 1;
+    }
+
+    /// False if the worker does not sleep.
+    fn remove(&mut self, worker: usize) -> bool {
+        let Place { before, after, .. } = self.places[worker];
+        if before == worker {
+            return false;
+        }
+        self.places[before].after = after;
+        self.places[after].before = before;
+        self.places[worker].before = worker;
+        self.places[worker].after = worker;
+        self.len -= 1;
+        true
+    }
+
+    /// The worker of a node that fell asleep last.
+    fn latest(&self, node: usize) -> Option<usize> {
+        let latest = self.places[self.workers + node].before;
+        (latest < self.workers).then_some(latest)
     }
 }
 

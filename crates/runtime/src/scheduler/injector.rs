@@ -1,5 +1,5 @@
-//! The queue all workers share: wake-ups from other threads, and what overflows a worker's own queue. First in, first out; a doubly linked list, so
-//! that what is run in place leaves it at once.
+//! The queue that the workers of a node share: wake-ups from other threads, and what overflows a worker's own queue. First in, first out; a doubly linked
+//! list, so that what is run in place leaves it at once. A queued coroutine knows which injector it is in.
 
 use crate::coroutine::Coroutine;
 use crate::lock::SpinMutex;
@@ -7,6 +7,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 struct List {
+    /// What `Coroutine::injector` is of those that are in it: 1 + the injector's index.
+    mark: u8,
     first: *mut Coroutine,
     last: *mut Coroutine,
 }
@@ -21,9 +23,11 @@ pub struct Injector {
 }
 
 impl Injector {
-    pub const fn new() -> Injector {
+    /// The one of the node of that index.
+    pub fn new(index: usize) -> Injector {
         Injector {
             list: SpinMutex::new(List {
+                mark: index as u8 + 1,
                 first: ptr::null_mut(),
                 last: ptr::null_mut(),
             }),
@@ -62,16 +66,23 @@ impl Injector {
         count
     }
 
+    /// Index of the injector that a coroutine is in. Only a hint: it may leave at any moment.
+    ///
+    /// # Safety
+    /// It is a control block.
+    #[inline]
+    pub unsafe fn of(coroutine: *mut Coroutine) -> Option<usize> {
+        // SAFETY: promised by the caller.
+        let mark = unsafe { (*coroutine).injector.load(Ordering::Relaxed) };
+        usize::from(mark).checked_sub(1)
+    }
+
     /// Takes a coroutine out; false if it is not here.
     pub fn remove(&self, coroutine: *mut Coroutine) -> bool {
-        // SAFETY: control blocks are never unmapped; what is read without the lock is only a hint.
-        if !unsafe { (*coroutine).in_injector.load(Ordering::Relaxed) } {
-            return false;
-        }
         let mut list = self.list.lock();
         // SAFETY: as in `push_all`.
         unsafe {
-            let is_here = (*coroutine).in_injector.load(Ordering::Relaxed);
+            let is_here = (*coroutine).injector.load(Ordering::Relaxed) == list.mark;
             if is_here {
                 list.unlink(coroutine);
                 self.len.fetch_sub(1, Ordering::SeqCst);
@@ -89,7 +100,7 @@ impl List {
         unsafe {
             (*coroutine).next = ptr::null_mut();
             (*coroutine).parked_with = self.last.cast();
-            (*coroutine).in_injector.store(true, Ordering::Relaxed);
+            (*coroutine).injector.store(self.mark, Ordering::Relaxed);
             match self.last.as_mut() {
                 None => self.first = coroutine,
                 Some(last) => last.next = coroutine,
@@ -115,7 +126,7 @@ impl List {
                 None => self.last = before,
                 Some(after) => after.parked_with = before.cast(),
             }
-            (*coroutine).in_injector.store(false, Ordering::Relaxed);
+            (*coroutine).injector.store(0, Ordering::Relaxed);
         }
     }
 }

@@ -8,7 +8,10 @@
 //!   the queue has its turn. The monitor takes it away from a worker that is stuck.
 //! * `newest` of a worker: the coroutine spawned last, which its parent is likely to await at once; the next spawn moves it to the queue.
 //! * The worker's queue: everything else that starts or wakes there, and what yields. First in, first out; others steal half.
-//! * The injector: what comes from other threads, and what overflows a queue.
+//! * The injector of a node: what comes from other threads, and what overflows a queue.
+//!
+//! Who has nothing to run looks from near to far (`node`): at the injectors, then at the queues of the workers of its own NUMA node, in a random order, then
+//! at those of other nodes. Who wakes a worker takes a near one.
 //!
 //! Waking a sleeping worker costs microseconds, so it is done only when a queue holds more than the worker will run next, and the monitor makes
 //! good for what that leaves waiting. There is one scheduler at a time in a process.
@@ -16,6 +19,7 @@
 mod idle;
 mod injector;
 mod monitor;
+mod node;
 pub mod queue;
 pub mod topology;
 mod worker;
@@ -32,13 +36,14 @@ use crate::outcome;
 use crate::stack::Cache;
 use echo_abi::layout::EntryDesc;
 use idle::Idle;
-use injector::Injector;
+use node::{Node, Nodes};
 use std::alloc::Layout;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
+use topology::Topology;
 use worker::Worker;
 
 /// The coroutine that called the running runtime function; `None` on a plain thread and in callbacks.
@@ -282,7 +287,7 @@ pub fn external_end() {
         visit(|scheduler| {
             // A worker that is awake will find out by itself whether this was the end.
             if scheduler.idle.sleeping.load(Ordering::SeqCst) == scheduler.workers.len() {
-                scheduler.wake_one();
+                scheduler.wake_near(0);
             }
         });
     }
@@ -296,7 +301,7 @@ pub fn timer_shard() -> usize {
 /// A timer was added: sleepers must know when that happened outside the workers.
 pub fn timer_added() {
     if arch::current_worker().is_null() {
-        visit(Scheduler::wake_one);
+        visit(|scheduler| scheduler.wake_near(scheduler.nodes.here()));
     }
 }
 
@@ -340,8 +345,9 @@ fn visit<R>(f: impl FnOnce(&Scheduler) -> R) -> Option<R> {
 
 fn inject(coroutine: *mut Coroutine) {
     let injected = visit(|scheduler| {
-        scheduler.injector.push_all(&[coroutine]);
-        scheduler.wake_one();
+        let node = scheduler.nodes.here();
+        scheduler.nodes[node].injector.push_all(&[coroutine]);
+        scheduler.wake_near(node);
     });
     // What comes too late is lost, like everything that is blocked when a program ends: other threads cannot know in time.
     assert!(
@@ -359,22 +365,26 @@ pub enum Quiescent {
 }
 
 /// Counters for `--stats`.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Stats {
     pub workers_started: usize,
     pub coroutines: u64,
     pub switches: u64,
     pub steals: u64,
+    /// Of these, from workers of other nodes.
+    pub far_steals: u64,
     pub wake_ups: u64,
     pub preemptions: u64,
     /// Coroutines that had not ended when the program did.
     pub coroutines_left: usize,
+    /// Of each node, if there are several: its number, how many workers it has, and how many of those have started.
+    pub nodes: Vec<(usize, usize, usize)>,
 }
 
 /// A pool of workers that runs one program.
 pub struct Scheduler {
     workers: Box<[Worker]>,
-    injector: Injector,
+    nodes: Nodes,
     idle: Idle,
     stopping: AtomicBool,
     /// Set by the monitor when a deadline has passed unnoticed.
@@ -392,19 +402,24 @@ pub struct Scheduler {
 const STOP_PATIENCE: Duration = Duration::from_millis(200);
 
 impl Scheduler {
-    /// Runs coroutines on `workers` workers until [`request_stop`]: `start` is called first, to spawn the first one.
+    /// Runs coroutines on `workers` workers, spread over the nodes of a machine, until [`request_stop`]: `start` is called first, to spawn the first one.
     pub fn run(
         workers: usize,
+        topology: &Topology,
         on_quiescent: impl Fn() -> Quiescent + Send + Sync + 'static,
         start: impl FnOnce(),
     ) -> Stats {
         let workers = workers.max(1);
+        let nodes = Nodes::new(topology, workers);
         let scheduler: &'static Scheduler = Box::leak(Box::new(Scheduler {
-            workers: (0..workers)
-                .map(|index| Worker::new(index, workers))
+            workers: nodes
+                .iter()
+                .enumerate()
+                .flat_map(|(node, on_it)| on_it.workers.clone().map(move |index| (index, node)))
+                .map(|(index, node)| Worker::new(index, node, workers))
                 .collect(),
-            injector: Injector::new(),
-            idle: Idle::new(workers),
+            idle: Idle::new(&nodes.worker_counts()),
+            nodes,
             stopping: AtomicBool::new(false),
             timers_due: AtomicBool::new(false),
             wake_ups: AtomicU64::new(0),
@@ -458,13 +473,26 @@ impl Scheduler {
         for worker in &self.workers {
             worker.add_stats(&mut stats);
         }
+        if self.nodes.len() > 1 {
+            stats.nodes = self
+                .nodes
+                .iter()
+                .map(|node| self.node_stats(node))
+                .collect();
+        }
         stats
     }
 
-    /// Wakes a sleeper, if there is one.
-    fn wake_one(&self) {
+    fn node_stats(&self, node: &Node) -> (usize, usize, usize) {
+        let workers = &self.workers[node.workers.clone()];
+        let started = workers.iter().filter(|worker| worker.has_started());
+        (node.number, workers.len(), started.count())
+    }
+
+    /// Wakes a sleeper, if there is one, as near to the node as possible.
+    fn wake_near(&self, node: usize) {
         if self.idle.sleeping.load(Ordering::SeqCst) != 0
-            && let Some(index) = self.idle.take_one()
+            && let Some(index) = self.idle.take_one(&self.nodes[node].near_to_far)
         {
             self.wake_ups.fetch_add(1, Ordering::Relaxed);
             self.workers[index].wake();
@@ -473,13 +501,21 @@ impl Scheduler {
 
     /// Whether a coroutine is queued anywhere.
     fn has_work(&self) -> bool {
-        self.injector.len() > 0 || self.workers.iter().any(Worker::has_spare_work)
+        self.node_with_work().is_some()
+    }
+
+    /// A node where a coroutine is queued.
+    fn node_with_work(&self) -> Option<usize> {
+        let busy = || self.workers.iter().find(|worker| worker.has_spare_work());
+        self.nodes
+            .with_injected()
+            .or_else(|| busy().map(|worker| worker.node))
     }
 
     /// The exact test; the caller is in the list of sleepers.
     fn is_quiescent(&self) -> bool {
         let sleepers = self.idle.lock();
-        sleepers.len() == self.workers.len()
+        sleepers.len == self.workers.len()
             && EXTERNAL.load(Ordering::SeqCst) == 0
             && !self.has_work()
             && self.workers.iter().all(Worker::has_nothing_next)

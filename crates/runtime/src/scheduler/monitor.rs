@@ -90,7 +90,7 @@ fn watch(scheduler: &'static Scheduler) {
 fn hand_on_stranded(scheduler: &Scheduler, worker: &Worker) {
     let sleepers = scheduler.idle.lock();
     if let Some(coroutine) = worker.take_stranded() {
-        scheduler.injector.push_all(&[coroutine]);
+        scheduler.nodes[worker.node].injector.push_all(&[coroutine]);
     }
     drop(sleepers);
 }
@@ -113,7 +113,11 @@ fn look(scheduler: &Scheduler, seen: &mut [(u64, u32)]) {
     if overdue {
         scheduler.timers_due.store(true, Ordering::Relaxed);
     }
-    if overdue || scheduler.has_work() && scheduler.idle.should_wake() {
-        scheduler.wake_one();
+    if overdue {
+        scheduler.wake_near(0);
+    } else if let Some(node) = scheduler.node_with_work()
+        && scheduler.idle.should_wake()
+    {
+        scheduler.wake_near(node);
     }
 }

@@ -6,6 +6,7 @@
 //! What a container or `taskset` takes away shows in the affinity of the process, which the CPUs of a node are cut to. A limit of CPU *time*
 //! (`cpu.max`) is no matter of topology: it lowers the number of workers, which [`Topology::spread`] is told.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -37,13 +38,12 @@ pub struct Node {
 }
 
 impl Topology {
-    /// The machine, read once: indices of nodes mean the same all through the process. `ECHO_SYS_ROOT` names a folder to read instead of `/sys`, to try out
-    /// another machine; its CPUs count as usable.
+    /// The machine, read once: indices of nodes mean the same all through the process.
     pub fn of_machine() -> &'static Topology {
         static MACHINE: OnceLock<Topology> = OnceLock::new();
-        MACHINE.get_or_init(|| match std::env::var_os("ECHO_SYS_ROOT") {
-            Some(root) if !root.is_empty() => Topology::read(Path::new(&root), None),
-            _ => Topology::read(Path::new("/sys"), Some(&usable_cpus())),
+        MACHINE.get_or_init(|| match made_up_root() {
+            Some(root) => Topology::read(Path::new(&root), None),
+            None => Topology::read(Path::new("/sys"), Some(&usable_cpus())),
         })
     }
 
@@ -68,10 +68,6 @@ impl Topology {
         }
     }
 
-    pub fn cpu_count(&self) -> usize {
-        self.nodes.iter().map(|node| node.cpus.len()).sum()
-    }
-
     /// How many of so many workers each node gets: in proportion to its CPUs (by the method of D'Hondt).
     pub fn spread(&self, workers: usize) -> Vec<usize> {
         let mut counts = vec![0; self.nodes.len()];
@@ -90,12 +86,44 @@ impl Topology {
         counts
     }
 
-    /// All nodes in order of their distance from one, which comes first.
-    pub fn near_to_far(&self, from: usize) -> Vec<usize> {
+    /// The nodes in sets of the same distance from one of them: itself first, whatever the firmware says, then from near to far.
+    pub fn rings(&self, from: usize) -> Vec<Vec<usize>> {
+        let distance = |&node: &usize| (node != from, self.nodes[from].distances[node]);
         let mut order: Vec<usize> = (0..self.nodes.len()).collect();
-        order.sort_by_key(|&node| (node != from, self.nodes[from].distances[node]));
-        order
+        order.sort_by_key(distance);
+        let rings = order.chunk_by(|left, right| distance(left) == distance(right));
+        rings.map(<[usize]>::to_vec).collect()
     }
+
+    /// With only these nodes.
+    pub fn only(&self, kept: &[usize]) -> Topology {
+        let keep = |&node: &usize| {
+            let node = &self.nodes[node];
+            Node {
+                distances: kept.iter().map(|&other| node.distances[other]).collect(),
+                ..node.clone()
+            }
+        };
+        Topology {
+            nodes: kept.iter().map(keep).collect(),
+        }
+    }
+}
+
+/// Workers to use when nobody says: the CPUs this process may use, limits of its container included.
+pub fn default_workers() -> usize {
+    match made_up_root() {
+        Some(_) => {
+            let nodes = &Topology::of_machine().nodes;
+            nodes.iter().map(|node| node.cpus.len()).sum()
+        }
+        None => std::thread::available_parallelism().map_or(1, usize::from),
+    }
+}
+
+/// A folder to read instead of `/sys`, to try out another machine, all of whose CPUs count as usable.
+fn made_up_root() -> Option<OsString> {
+    std::env::var_os("ECHO_SYS_ROOT").filter(|root| !root.is_empty())
 }
 
 /// `None` when something is missing or makes no sense.

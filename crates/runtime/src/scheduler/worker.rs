@@ -1,6 +1,7 @@
 //! One worker: a thread that runs coroutines.
 
 use super::idle::Parker;
+use super::node::Node;
 use super::queue::{CAPACITY, Queue};
 use super::{NEXT_ID, Quiescent, Scheduler, Stats, end_coroutine};
 use crate::arch::{self, Reason};
@@ -23,8 +24,11 @@ pub const MAX_STREAK: u32 = 32;
 /// Every so many turns the timers and the injector are looked at before the worker's own queue. A prime, so that no pattern of the
 /// program keeps step with it.
 const FAIRNESS_PERIOD: u64 = 61;
-/// Rounds over all victims before a searcher gives up.
+/// After so many of these periods the injectors of other nodes have their turn.
+const FOREIGN_PERIOD: u64 = 8;
+/// Rounds over the victims before a searcher gives up; the first ones stay on its node.
 const SEARCH_ROUNDS: u32 = 4;
+const NEAR_ROUNDS: u32 = 2;
 /// Ids a worker takes at a time.
 const ID_BLOCK: u64 = 64;
 /// Coroutines taken from the injector at a time.
@@ -36,6 +40,8 @@ const THREAD_STACK_BYTES: usize = 2 << 20;
 #[repr(align(128))]
 pub struct Worker {
     pub index: usize,
+    /// Index of its node.
+    pub node: usize,
     /// The only one: nobody steals from it, and the monitor takes nothing from it.
     is_alone: bool,
     pub queue: Queue<Coroutine>,
@@ -68,12 +74,15 @@ pub struct Own {
     streak: u32,
     random: u64,
     steals: u64,
+    /// Of these, from workers of other nodes.
+    far_steals: u64,
 }
 
 impl Worker {
-    pub fn new(index: usize, workers: usize) -> Worker {
+    pub fn new(index: usize, node: usize, workers: usize) -> Worker {
         Worker {
             index,
+            node,
             is_alone: workers == 1,
             queue: Queue::new(),
             run_next: AtomicPtr::new(ptr::null_mut()),
@@ -91,6 +100,7 @@ impl Worker {
                 streak: 0,
                 random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
                 steals: 0,
+                far_steals: 0,
             }),
         }
     }
@@ -104,6 +114,12 @@ impl Worker {
     fn scheduler(&self) -> &'static Scheduler {
         // SAFETY: set before any thread or coroutine exists; the scheduler outlives its workers.
         unsafe { &*self.scheduler.load(Ordering::Relaxed) }
+    }
+
+    /// Its node.
+    #[inline]
+    fn home(&self) -> &'static Node {
+        &self.scheduler().nodes[self.node]
     }
 
     /// # Safety
@@ -166,7 +182,7 @@ impl Worker {
     /// Takes out a coroutine that is run in place, unless it is in some worker's queue. Owner only.
     #[inline]
     pub fn take_out(&self, coroutine: *mut Coroutine) -> bool {
-        self.forget_newest(coroutine) || self.scheduler().injector.remove(coroutine)
+        self.forget_newest(coroutine) || self.scheduler().nodes.remove(coroutine)
     }
 
     #[inline]
@@ -190,7 +206,7 @@ impl Worker {
             self.overflow(coroutine);
         }
         if !self.is_alone && self.queue.len() >= 2 && self.scheduler().idle.should_wake() {
-            self.scheduler().wake_one();
+            self.scheduler().wake_near(self.node);
         }
     }
 
@@ -219,7 +235,7 @@ impl Worker {
                 kept += 1;
             }
         }
-        self.scheduler().injector.push_all(&half[..kept]);
+        self.home().injector.push_all(&half[..kept]);
         let pushed = self.queue.push(coroutine);
         debug_assert!(pushed.is_ok(), "half of the queue was taken");
     }
@@ -233,8 +249,12 @@ impl Worker {
         }
     }
 
+    pub fn has_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
     pub fn wake_if_started(&self) {
-        if self.started.load(Ordering::Acquire) {
+        if self.has_started() {
             self.parker.notify();
         }
     }
@@ -267,6 +287,9 @@ impl Worker {
 
     fn thread_main(&self) {
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            if let Some(cpus) = &self.home().cpus {
+                cpus.pin_thread();
+            }
             arch::set_worker(ptr::from_ref(self).cast_mut().cast());
             *self.limit.lock() = arch::stack_limit_address() as usize;
             self.scheduler().monitor_bell.rouse();
@@ -313,7 +336,7 @@ impl Worker {
             if let Some(coroutine) = self.take_newest() {
                 self.push(coroutine);
             }
-            if let Some(coroutine) = self.take_injected(1) {
+            if let Some(coroutine) = self.take_injected_in_turn(ticks) {
                 return Some(coroutine);
             }
         }
@@ -336,7 +359,7 @@ impl Worker {
     }
 
     fn next_from_elsewhere(&self) -> Option<*mut Coroutine> {
-        if let Some(coroutine) = self.take_injected(INJECTOR_BATCH) {
+        if let Some(coroutine) = self.take_injected_nearby() {
             return Some(coroutine);
         }
         if self.expire_timers() {
@@ -369,20 +392,38 @@ impl Worker {
         taken.ok()
     }
 
-    /// Takes up to `batch` (and a fair share) from the injector; one to run, the rest goes to the queue, which has room when `batch > 1`.
-    fn take_injected(&self, batch: usize) -> Option<*mut Coroutine> {
+    /// One from the injector of this node; now and then from any.
+    fn take_injected_in_turn(&self, ticks: u64) -> Option<*mut Coroutine> {
+        let nodes = self.scheduler().nodes.len();
+        let own_turn = nodes == 1 || !ticks.is_multiple_of(FAIRNESS_PERIOD * FOREIGN_PERIOD);
+        if own_turn {
+            return self.take_injected(self.node, 1);
+        }
+        let start = (ticks / (FAIRNESS_PERIOD * FOREIGN_PERIOD)) as usize;
+        (start..start + nodes).find_map(|node| self.take_injected(node % nodes, 1))
+    }
+
+    /// What [`take_injected`](Self::take_injected) finds, on the nearest node that has something.
+    fn take_injected_nearby(&self) -> Option<*mut Coroutine> {
+        let mut nodes = self.home().near_to_far.iter();
+        nodes.find_map(|&node| self.take_injected(node, INJECTOR_BATCH))
+    }
+
+    /// Takes up to `batch` (and a fair share) from the injector of a node; one to run, the rest goes to the queue, which has room when `batch > 1`.
+    fn take_injected(&self, node: usize, batch: usize) -> Option<*mut Coroutine> {
         let scheduler = self.scheduler();
-        let len = scheduler.injector.len();
+        let from = &scheduler.nodes[node];
+        let len = from.injector.len();
         if len == 0 {
             return None;
         }
         let mut taken = [ptr::null_mut(); INJECTOR_BATCH];
-        let share = (len / scheduler.workers.len() + 1).min(batch);
-        let count = scheduler.injector.take(&mut taken[..share]);
+        let share = (len / from.workers.len() + 1).min(batch);
+        let count = from.injector.take(&mut taken[..share]);
         let (&first, rest) = taken[..count].split_first()?;
         rest.iter().for_each(|&coroutine| self.push(coroutine));
-        if scheduler.injector.len() > 0 && scheduler.idle.should_wake() {
-            scheduler.wake_one();
+        if from.injector.len() > 0 && scheduler.idle.should_wake() {
+            scheduler.wake_near(node);
         }
         Some(first)
     }
@@ -404,42 +445,48 @@ impl Worker {
         }
         let found = (0..SEARCH_ROUNDS).find_map(|round| {
             (0..round * 16).for_each(|_| std::hint::spin_loop());
-            self.steal()
-                .or_else(|| self.take_injected(INJECTOR_BATCH))
-                .or_else(|| (round == SEARCH_ROUNDS - 1).then(|| self.steal_newest())?)
+            let rings = &self.home().rings;
+            let reach = if round < NEAR_ROUNDS { 1 } else { rings.len() };
+            self.steal(&rings[..reach])
+                .or_else(|| self.take_injected_nearby())
+                .or_else(|| (round == SEARCH_ROUNDS - 1).then(|| self.steal_newest(rings))?)
         });
         scheduler.idle.stop_searching();
         if found.is_some() && scheduler.has_work() && scheduler.idle.should_wake() {
-            scheduler.wake_one();
+            scheduler.wake_near(self.node);
         }
         found
     }
 
-    fn steal(&self) -> Option<*mut Coroutine> {
-        self.take_from_victim(|victim| victim.queue.steal_into(&self.queue))
+    fn steal(&self, rings: &[Box<[usize]>]) -> Option<*mut Coroutine> {
+        self.take_from_victim(rings, |victim| victim.queue.steal_into(&self.queue))
     }
 
     /// What another worker spawned last, which it is likely to run itself soon: the last thing to take.
-    fn steal_newest(&self) -> Option<*mut Coroutine> {
-        self.take_from_victim(Worker::take_newest)
+    fn steal_newest(&self, rings: &[Box<[usize]>]) -> Option<*mut Coroutine> {
+        self.take_from_victim(rings, Worker::take_newest)
     }
 
-    /// The first thing that `take` finds at another worker, from a random one on.
+    /// The first thing that `take` finds at another worker, ring by ring, in each from a random one on.
     fn take_from_victim(
         &self,
+        rings: &[Box<[usize]>],
         take: impl Fn(&Worker) -> Option<*mut Coroutine>,
     ) -> Option<*mut Coroutine> {
         let workers = &self.scheduler().workers;
-        let start = self.random() as usize % workers.len();
-        let victims = (0..workers.len()).map(|offset| &workers[(start + offset) % workers.len()]);
-        let stolen = victims
-            .filter(|victim| victim.index != self.index)
-            .find_map(take);
-        if stolen.is_some() {
+        rings.iter().enumerate().find_map(|(distance, ring)| {
+            let start = self.random() as usize % ring.len();
+            let (before, from_start) = ring.split_at(start);
+            let victims = from_start.iter().chain(before);
+            let stolen = victims
+                .filter(|&&victim| victim != self.index)
+                .find_map(|&victim| take(&workers[victim]))?;
             // SAFETY: on this worker's thread.
-            unsafe { self.own().steals += 1 };
-        }
-        stolen
+            let own = unsafe { self.own() };
+            own.steals += 1;
+            own.far_steals += u64::from(distance > 0);
+            Some(stolen)
+        })
     }
 
     fn random(&self) -> u64 {
@@ -538,9 +585,10 @@ impl Worker {
     pub fn add_stats(&self, stats: &mut Stats) {
         // SAFETY: the thread has ended, or the numbers are merely out of date.
         let own = unsafe { self.own() };
-        stats.workers_started += self.started.load(Ordering::Relaxed) as usize;
+        stats.workers_started += self.has_started() as usize;
         stats.switches += self.turns.load(Ordering::Relaxed) / 2;
         stats.steals += own.steals;
+        stats.far_steals += own.far_steals;
         stats.coroutines -= own.last_id - own.next_id;
     }
 

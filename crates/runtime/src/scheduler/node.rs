@@ -1,0 +1,123 @@
+//! The nodes that have workers, each with a queue of its own for what comes from other threads and what overflows.
+//!
+//! A worker that has nothing takes from near to far, but every queue is looked at by all workers now and then: the workers of its own node may be kept by
+//! calls that do not return. On a machine of one node there is one of everything, and nothing is pinned.
+
+use super::injector::Injector;
+use super::topology::{CpuMask, Topology};
+use crate::coroutine::Coroutine;
+use std::ops::{Deref, Range};
+
+pub struct Node {
+    pub injector: Injector,
+    /// Indices of its workers.
+    pub workers: Range<usize>,
+    /// All nodes, the nearest first: this one.
+    pub near_to_far: Box<[usize]>,
+    /// All workers in sets of the same distance, the nearest first: those of this node.
+    pub rings: Box<[Box<[usize]>]>,
+    /// Where its workers run; `None` of the only node.
+    pub cpus: Option<CpuMask>,
+    /// The kernel's number.
+    pub number: usize,
+}
+
+pub struct Nodes {
+    nodes: Box<[Node]>,
+    /// The node, or the nearest one, of each CPU.
+    of_cpu: Box<[u8]>,
+}
+
+impl Deref for Nodes {
+    type Target = [Node];
+
+    #[inline]
+    fn deref(&self) -> &[Node] {
+        &self.nodes
+    }
+}
+
+impl Nodes {
+    /// Spreads workers over the machine. Those of a node have indices in a row.
+    pub fn new(topology: &Topology, workers: usize) -> Nodes {
+        let counts = topology.spread(workers);
+        let used: Vec<usize> = (0..counts.len()).filter(|&node| counts[node] > 0).collect();
+        let placed = topology.only(&used);
+        let mut first = 0;
+        let ranges: Vec<Range<usize>> = used
+            .iter()
+            .map(|&node| {
+                first += counts[node];
+                first - counts[node]..first
+            })
+            .collect();
+        Nodes {
+            nodes: (0..used.len())
+                .map(|index| Node::new(&placed, &ranges, index))
+                .collect(),
+            of_cpu: nearest_of_cpus(topology, &used),
+        }
+    }
+
+    pub fn worker_counts(&self) -> Vec<usize> {
+        self.nodes.iter().map(|node| node.workers.len()).collect()
+    }
+
+    /// Takes a coroutine out of the injector it is in; false if it is in none.
+    #[inline]
+    pub fn remove(&self, coroutine: *mut Coroutine) -> bool {
+        // SAFETY: control blocks are never unmapped.
+        let injector = unsafe { Injector::of(coroutine) };
+        injector.is_some_and(|index| self.nodes[index].injector.remove(coroutine))
+    }
+
+    /// The node of the CPU that the calling thread runs on.
+    #[inline]
+    pub fn here(&self) -> usize {
+        if self.nodes.len() == 1 {
+            return 0;
+        }
+        // SAFETY: always allowed; -1 where it is not known.
+        let cpu = unsafe { libc::sched_getcpu() };
+        let node = self.of_cpu.get(cpu as usize).copied();
+        usize::from(node.unwrap_or(0))
+    }
+
+    /// A node whose injector is not empty.
+    pub fn with_injected(&self) -> Option<usize> {
+        self.nodes.iter().position(|node| node.injector.len() > 0)
+    }
+}
+
+impl Node {
+    fn new(topology: &Topology, ranges: &[Range<usize>], index: usize) -> Node {
+        let rings = topology.rings(index);
+        let workers = |ring: &Vec<usize>| {
+            let ranges = ring.iter().map(|&node| ranges[node].clone());
+            ranges.flatten().collect()
+        };
+        let node = &topology.nodes[index];
+        Node {
+            injector: Injector::new(index),
+            workers: ranges[index].clone(),
+            rings: rings.iter().map(workers).collect(),
+            near_to_far: rings.concat().into(),
+            cpus: (topology.nodes.len() > 1).then(|| CpuMask::of(&node.cpus)),
+            number: node.number,
+        }
+    }
+}
+
+fn nearest_of_cpus(topology: &Topology, used: &[usize]) -> Box<[u8]> {
+    let bound = topology.nodes.iter().flat_map(|node| &node.cpus).max();
+    let mut of_cpu = vec![0; bound.map_or(0, |cpu| cpu + 1)];
+    for (number, node) in topology.nodes.iter().enumerate() {
+        let distance = |&index: &usize| (used[index] != number, node.distances[used[index]]);
+        let nearest = (0..used.len()).min_by_key(distance);
+        let nearest = nearest.expect("some node has workers");
+        node.cpus
+            .iter()
+            .for_each(|&cpu| of_cpu[cpu] = nearest as u8);
+    }
+    of_cpu.into()
+}
