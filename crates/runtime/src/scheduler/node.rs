@@ -68,7 +68,8 @@ impl Nodes {
     pub fn remove(&self, coroutine: *mut Coroutine) -> bool {
         // SAFETY: control blocks are never unmapped.
         let injector = unsafe { Injector::of(coroutine) };
-        injector.is_some_and(|index| self.nodes[index].injector.remove(coroutine))
+        let node = injector.and_then(|index| self.nodes.get(index));
+        node.is_some_and(|node| node.injector.remove(coroutine))
     }
 
     /// The node of the CPU that the calling thread runs on.
