@@ -244,13 +244,14 @@ typedef struct echo_string_block {
 } echo_string_block;
 #define ECHO_STRING_DATA_OFFSET 24
 
-/** An array; elements follow. */
+/** An array; elements follow, aligned to 16. */
 typedef struct echo_array_block {
     echo_block_header header;
     int64_t len;
     int64_t capacity;
+    int64_t reserved;
 } echo_array_block;
-#define ECHO_ARRAY_DATA_OFFSET 24
+#define ECHO_ARRAY_DATA_OFFSET 32
 
 /** A function value: code(self, arguments...); captures follow. */
 typedef struct echo_closure_block {

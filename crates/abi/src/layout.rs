@@ -49,7 +49,8 @@ pub struct StringBlock {
     // bytes follow at STRING_DATA_OFFSET
 }
 
-/// An array: elements follow the header, `size` of the element apart.
+/// An array: elements follow the header, `size` of the element apart. Blocks are aligned to 16, and so is the first element: vector instructions
+/// would cross cache lines otherwise.
 #[repr(C)]
 pub struct ArrayBlock {
     pub header: BlockHeader,
@@ -57,6 +58,7 @@ pub struct ArrayBlock {
     pub len: i64,
     /// Elements there is room for.
     pub capacity: i64,
+    pub reserved: i64,
     // elements follow at ARRAY_DATA_OFFSET
 }
 
@@ -71,10 +73,11 @@ pub struct ClosureBlock {
 }
 
 pub const STRING_DATA_OFFSET: usize = 24;
-pub const ARRAY_DATA_OFFSET: usize = 24;
+pub const ARRAY_DATA_OFFSET: usize = 32;
 pub const CLOSURE_DATA_OFFSET: usize = 24;
 const _: () = assert!(size_of::<StringBlock>() == STRING_DATA_OFFSET);
 const _: () = assert!(size_of::<ArrayBlock>() == ARRAY_DATA_OFFSET);
+const _: () = assert!(ARRAY_DATA_OFFSET.is_multiple_of(16));
 const _: () = assert!(size_of::<ClosureBlock>() == CLOSURE_DATA_OFFSET);
 
 /// The immortal block (64 zero bytes) every empty string, array and map points to.

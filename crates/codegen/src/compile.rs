@@ -9,7 +9,7 @@
 //! let llvm = Llvm::load()?;
 //! // eo run; image.to_bytes() / JitImage::from_bytes() for the cache
 //! let image = unit.object_for_jit(&llvm, 2)?;
-//! let module: *const ModuleInfo = image.load(&llvm, runtime_symbols)?;
+//! let module: *const ModuleInfo = image.load(runtime_symbols)?;
 //! // eo build: link both with the runtime's static library; without -g pass -Wl,--strip-debug
 //! let [program, lines] = unit.objects_for_link(&llvm, 2)?;
 //! ```
@@ -23,7 +23,8 @@ use echo_sema::typed::Program;
 use echo_syntax::span::SourceMap;
 
 use crate::ir::{FnId, FunctionKind};
-use crate::llvm::{CodeLine, Error, Jit, Llvm, Output};
+use crate::llvm::{CodeLine, Error, Llvm, Output};
+use crate::loader::{self, Loaded};
 use crate::{emit, hoist, ir};
 
 /// What LLVM text is made for.
@@ -274,14 +275,13 @@ impl JitImage {
     /// `echo_unwind_resume`, `__morestack`, `__gcc_personality_v0`, …
     ///
     /// # Errors
-    /// [`Error::Module`] when the object cannot be loaded.
+    /// When the object cannot be loaded.
     pub fn load(
         &self,
-        llvm: &Llvm,
         symbols: impl Iterator<Item = (&'static str, usize)>,
-    ) -> Result<*const ModuleInfo, Error> {
-        let jit = Jit::load(llvm, &self.object, symbols)?;
-        let module = jit.lookup(MODULE_SYMBOL)?.cast::<ModuleInfo>();
+    ) -> Result<*const ModuleInfo, loader::Error> {
+        let loaded = Loaded::new(&self.object, symbols)?;
+        let module = loaded.lookup(MODULE_SYMBOL)?.cast::<ModuleInfo>();
         // SAFETY: the object defines the symbol as a writable ModuleInfo; nobody else knows it yet.
         unsafe {
             let anchor = (*module).drop_globals.expose_provenance();

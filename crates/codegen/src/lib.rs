@@ -6,6 +6,7 @@ mod hoist;
 pub mod ir;
 pub mod layout;
 pub mod llvm;
+pub mod loader;
 pub mod lower;
 pub mod ownership;
 #[cfg(test)]

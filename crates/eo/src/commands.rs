@@ -35,10 +35,8 @@ fn run(options: &Run) -> Result<i32, Failure> {
         Images::open()
     };
     let file = Path::new(&options.file_and_args[0]);
-    let (llvm, image) = bug::guarded(|| compile::image(file, options.optimise.level, &images))?;
-    let module = image.load(&llvm, program::symbols())?;
-    // The program's code lives in it until the process ends.
-    std::mem::forget(llvm);
+    let image = bug::guarded(|| compile::image(file, options.optimise.level, &images))?;
+    let module = image.load(program::symbols())?;
     // SAFETY: the image was made from a checked program, and is never unloaded.
     let code = unsafe { program::run(module, settings) };
     program::exit_process(code)

@@ -78,16 +78,15 @@ fn lower<'a>(program: &'a mut Program, sources: &'a SourceMap) -> Unit<'a> {
 }
 
 /// For `eo run`: machine code for this process, from the cache where it is there.
-pub fn image(path: &Path, level: u8, images: &Images) -> Result<(Llvm, JitImage), Failure> {
+pub fn image(path: &Path, level: u8, images: &Images) -> Result<JitImage, Failure> {
     let (sources, mut program) = checked(path)?;
-    let llvm = Llvm::load()?;
-    let key = Key::new(&sources, &llvm, level);
+    let key = Key::new(&sources, level);
     if let Some(image) = images.find(&key) {
-        return Ok((llvm, image));
+        return Ok(image);
     }
-    let image = lower(&mut program, &sources).object_for_jit(&llvm, level)?;
+    let image = lower(&mut program, &sources).object_for_jit(&Llvm::load()?, level)?;
     images.keep(&key, &image);
-    Ok((llvm, image))
+    Ok(image)
 }
 
 /// For `eo build`: the objects to link, and the libLLVM that made them.

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use echo_codegen::llvm;
+use echo_codegen::{llvm, loader};
 
 /// What the user is told in the end.
 #[derive(Debug)]
@@ -89,6 +89,17 @@ impl From<llvm::Error> for Failure {
         match error {
             llvm::Error::NotFound(tried) => no_llvm(&tried).into(),
             llvm::Error::Module { .. } => Failure::Bug(error.to_string()),
+        }
+    }
+}
+
+impl From<loader::Error> for Failure {
+    fn from(error: loader::Error) -> Failure {
+        match error {
+            loader::Error::Memory(_) => Message::new(error.to_string()).into(),
+            loader::Error::Object(_) | loader::Error::Undefined(_) => {
+                Failure::Bug(error.to_string())
+            }
         }
     }
 }

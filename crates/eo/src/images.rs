@@ -1,10 +1,10 @@
 //! The cache of compiled programs for `eo run`.
 //!
 //! A program is found by a hash of all that decides its code: every source text with its name (positions name files), the compiler's own
-//! sources, libLLVM's version, the level of optimisation. What is found is checked against a hash of its own, so a damaged file is only a miss.
+//! sources, which libLLVM is there (it is not opened), the level of optimisation. What is found is checked against a hash of its own, so a damaged file is only a miss.
 
 use echo_codegen::compile::JitImage;
-use echo_codegen::llvm::Llvm;
+use echo_codegen::llvm;
 use echo_syntax::SourceMap;
 
 use crate::store::Store;
@@ -16,14 +16,14 @@ const LIMIT_BYTES: u64 = 64 << 20;
 pub struct Key(blake3::Hash);
 
 impl Key {
-    pub fn new(sources: &SourceMap, llvm: &Llvm, level: u8) -> Key {
+    pub fn new(sources: &SourceMap, level: u8) -> Key {
         let mut hasher = blake3::Hasher::new();
         let mut part = |bytes: &[u8]| {
             hasher.update(&(bytes.len() as u64).to_le_bytes());
             hasher.update(bytes);
         };
         part(env!("ECHO_SOURCES").as_bytes());
-        part(format!("{:?} {level}", llvm.version()).as_bytes());
+        part(format!("{:?} {level}", llvm::identity()).as_bytes());
         for (_, file) in sources.files() {
             part(file.name().as_bytes());
             part(file.text().as_bytes());

@@ -12,7 +12,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use echo_abi::symbols::{Class, Machine, SYMBOLS};
-use echo_codegen::llvm::{Jit, Llvm, Output as Emit};
+use echo_codegen::llvm::{Llvm, Output as Emit};
+use echo_codegen::loader::Loaded;
 use echo_runtime::program::{self, Options};
 use tempfile::TempDir;
 
@@ -197,9 +198,9 @@ fn child() {
     };
     let llvm = Llvm::load().expect("a libLLVM");
     let object = compile(&llvm, &name);
-    let jit = Jit::load(&llvm, &object, program::symbols().chain([start_symbol()]))
+    let loaded = Loaded::new(&object, program::symbols().chain([start_symbol()]))
         .expect("the object can be loaded");
-    let module = jit
+    let module = loaded
         .lookup("echo_module")
         .expect("the module is there")
         .cast();
@@ -209,7 +210,7 @@ fn child() {
     if std::env::var_os(BOMBARD).is_some() {
         bombard();
     }
-    // SAFETY: the JIT never unloads the module.
+    // SAFETY: the module is never unloaded.
     let code = unsafe { program::run(module, options) };
     program::exit_process(code)
 }

@@ -199,7 +199,7 @@ fn header_has_the_layouts_and_constants() {
     let mut text = String::from("#include <echo.h>\n");
     layout!(text, BlockHeader, "echo_block_header", { count, flags });
     layout!(text, StringBlock, "echo_string_block", { header, byte_len, char_len });
-    layout!(text, ArrayBlock, "echo_array_block", { header, len, capacity });
+    layout!(text, ArrayBlock, "echo_array_block", { header, len, capacity, reserved });
     layout!(text, ClosureBlock, "echo_closure_block", { header, code, captures });
     layout!(text, TypeDesc, "echo_type_desc", { kind, flags, align, size, name, name_len, field_count, fields, zero });
     layout!(text, ForeignDesc, "echo_foreign_desc", { desc, destroy });

@@ -11,15 +11,6 @@ pub type Handle = *mut c_void;
 /// `LLVMFatalErrorHandler`. When it returns, LLVM ends the process.
 pub type FatalErrorHandler = unsafe extern "C" fn(*const c_char);
 
-/// A symbol with its address, as LLVMOrcAbsoluteSymbols takes it (`LLVMJITCSymbolMapPair`).
-#[repr(C)]
-pub struct SymbolPair {
-    pub name: Handle,
-    pub address: u64,
-    pub generic_flags: u8,
-    pub target_flags: u8,
-}
-
 /// LLVM 15 and older cannot tell their version; 15 has opaque pointers.
 fn version(library: &Library) -> (u32, u32, u32) {
     type GetVersion = unsafe extern "C" fn(*mut c_uint, *mut c_uint, *mut c_uint);
@@ -64,7 +55,7 @@ macro_rules! api {
                         *symbol.map_err(|_| format!("has no {}", stringify!($name)))?
                     },)*
                 };
-                // Never closed: its options are set once, and what the JIT has loaded stays.
+                // Never closed: its options are set once.
                 std::mem::forget(library);
                 Ok(api)
             }
@@ -127,15 +118,4 @@ api! {
     LLVMBuildCall2(Handle, Handle, Handle, *const Handle, c_uint, *const c_char) -> Handle;
     LLVMBuildUnreachable(Handle) -> Handle;
     LLVMInstructionEraseFromParent(Handle);
-
-    LLVMOrcCreateLLJIT(*mut Handle, Handle) -> Handle;
-    LLVMOrcCreateLLJITBuilder() -> Handle;
-    LLVMOrcLLJITBuilderSetJITTargetMachineBuilder(Handle, Handle);
-    LLVMOrcJITTargetMachineBuilderCreateFromTargetMachine(Handle) -> Handle;
-    LLVMOrcLLJITGetMainJITDylib(Handle) -> Handle;
-    LLVMOrcLLJITMangleAndIntern(Handle, *const c_char) -> Handle;
-    LLVMOrcAbsoluteSymbols(*const SymbolPair, usize) -> Handle;
-    LLVMOrcJITDylibDefine(Handle, Handle) -> Handle;
-    LLVMOrcLLJITAddObjectFile(Handle, Handle, Handle) -> Handle;
-    LLVMOrcLLJITLookup(Handle, *mut u64, *const c_char) -> Handle;
 }

@@ -1,17 +1,25 @@
 //! Where a libLLVM may be, best first.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Versions that a system may have, newest first.
 const VERSIONS: std::ops::RangeInclusive<u32> = super::OLDEST..=22;
 
-/// Every library worth trying: `ECHO_LLVM`, beside the executable, the Rust toolchain's, the system's.
-pub fn candidates() -> impl Iterator<Item = PathBuf> {
+/// Every library worth trying: `ECHO_LLVM`, beside the executable, the Rust toolchain's, the system's. Nothing is looked for before it is its turn.
+pub fn candidates() -> Box<dyn Iterator<Item = PathBuf>> {
     if let Some(path) = std::env::var_os("ECHO_LLVM") {
         // Named by the user: nothing else is tried in its place.
-        return vec![PathBuf::from(path)].into_iter();
+        return Box::new(std::iter::once(PathBuf::from(path)));
     }
+    let places: [fn() -> Vec<PathBuf>; 3] = [beside_executable, in_toolchain, in_system];
+    let mut seen = HashSet::new();
+    let found = places.into_iter().flat_map(|look| look());
+    Box::new(found.filter(move |path| seen.insert(path.clone())))
+}
+
+fn beside_executable() -> Vec<PathBuf> {
     let mut found = Vec::new();
     if let Ok(executable) = std::env::current_exe()
         && let Some(folder) = executable.parent()
@@ -19,17 +27,15 @@ pub fn candidates() -> impl Iterator<Item = PathBuf> {
         libraries_in(folder, &mut found);
         libraries_in(&folder.join("../lib"), &mut found);
     }
+    found
+}
+
+fn in_toolchain() -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for folder in toolchain_folders() {
         libraries_in(&folder, &mut found);
     }
-    system(&mut found);
-    let mut unique: Vec<PathBuf> = Vec::new();
-    for path in found {
-        if !unique.contains(&path) {
-            unique.push(path);
-        }
-    }
-    unique.into_iter()
+    found
 }
 
 /// The `lib` folders of Rust toolchains: the one that built `eo`, then the one `rustc` belongs to.
@@ -69,7 +75,8 @@ fn libraries_in(folder: &Path, found: &mut Vec<PathBuf>) {
     found.append(&mut here);
 }
 
-fn system(found: &mut Vec<PathBuf>) {
+fn in_system() -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for version in VERSIONS.rev() {
         for folder in [
             "/usr/lib/x86_64-linux-gnu",
@@ -91,7 +98,8 @@ fn system(found: &mut Vec<PathBuf>) {
         }
         libraries_in(
             &PathBuf::from(format!("/usr/lib/llvm-{version}/lib")),
-            found,
+            &mut found,
         );
     }
+    found
 }

@@ -1,13 +1,11 @@
 //! The only place that knows LLVM: finds libLLVM at run time, and turns IR text into machine code.
 //!
-//! Nothing is linked at build time. [`Llvm::load`] opens the library once; [`Llvm::compile`] parses, verifies, optimises and emits;
-//! [`Jit`] runs an object in the process.
+//! Nothing is linked at build time. [`Llvm::load`] opens the library once; [`Llvm::compile`] parses, verifies, optimises and emits.
 
 mod api;
 mod fatal;
 mod find;
 mod inlined;
-mod jit;
 mod lines;
 mod object;
 
@@ -19,7 +17,6 @@ use std::sync::{Mutex, PoisonError};
 
 pub use fatal::on_fatal_error;
 pub use inlined::InlinedCall;
-pub use jit::Jit;
 pub use lines::{CodeLine, ObjectCode, object_code};
 
 use api::{Api, Handle};
@@ -87,6 +84,17 @@ pub enum Output {
     Assembly,
     /// The module after the passes, as text.
     OptimisedIr,
+}
+
+/// What tells the libLLVM that [`Llvm::load`] tries first from others, without opening it.
+pub fn identity() -> Option<String> {
+    let path = find::candidates().next()?;
+    let file = std::fs::metadata(&path).ok()?;
+    Some(format!(
+        "{path:?} {} {:?}",
+        file.len(),
+        file.modified().ok()?
+    ))
 }
 
 /// A loaded libLLVM.

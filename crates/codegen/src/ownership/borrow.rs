@@ -17,8 +17,9 @@ pub fn infer(program: &Program, function: &mut Function) -> Owners {
     let live = liveness::solve(function, &base);
     let mut roots = candidates(program, function, &live, &base);
     let conflicts = conflicts(function, &live, &base, &roots);
-    let owners = loop {
-        let owners = resolve(&base, &roots);
+    let changeable = with_references(program, function, &base);
+    loop {
+        let owners = resolve(&changeable, &roots);
         let given_up: HashSet<Var> = conflicts
             .iter()
             .filter(|(var, disturbed)| {
@@ -27,7 +28,7 @@ pub fn infer(program: &Program, function: &mut Function) -> Owners {
             .map(|&(var, _)| var)
             .collect();
         if given_up.is_empty() {
-            break owners;
+            break;
         }
         // What borrowed from one of them may borrow from it still, when that has a count.
         for var in &given_up {
@@ -35,9 +36,24 @@ pub fn infer(program: &Program, function: &mut Function) -> Owners {
                 roots.remove(var);
             }
         }
-    };
+    }
     mark(function, &roots);
-    owners
+    resolve(&base, &roots)
+}
+
+/// The owners as far as changing goes: what a reference refers to is the caller's to count, but this function's to change.
+fn with_references(program: &Program, function: &Function, base: &Owners) -> Owners {
+    let vars = (0..).map(Var).zip(&base.0);
+    Owners(
+        vars.map(|(var, &owner)| owner.or(is_reference(program, function, var).then_some(var)))
+            .collect(),
+    )
+}
+
+/// Whether the variable is a parameter `*T`.
+fn is_reference(program: &Program, function: &Function, var: Var) -> bool {
+    let ty = function.vars[var.0 as usize].ty;
+    is_callers(function, var) && matches!(program.types.kind(ty), TyKind::Ref(_))
 }
 
 /// Of each candidate the variable its only load reads from.
@@ -57,7 +73,7 @@ struct Facts {
 }
 
 fn candidates(program: &Program, function: &Function, live: &Liveness, base: &Owners) -> Roots {
-    let facts = collect_facts(program, function, live, base);
+    let facts = collect_facts(function, live, base);
     let managed = managed(program, function);
     managed
         .iter()
@@ -68,17 +84,13 @@ fn candidates(program: &Program, function: &Function, live: &Liveness, base: &Ow
             // Where a copy of a whole variable is consumed, it moves on; a borrow would gain nothing unless the count is the caller's.
             let moves = facts.whole && facts.consumed && !is_callers(function, root);
             let fits = facts.definitions == 1 && !facts.excluded && root != var && !moves;
-            (fits && managed.contains(root)).then_some((var, root))
+            let lasts = managed.contains(root) || is_reference(program, function, root);
+            (fits && lasts).then_some((var, root))
         })
         .collect()
 }
 
-fn collect_facts(
-    program: &Program,
-    function: &Function,
-    liveness: &Liveness,
-    base: &Owners,
-) -> Vec<Facts> {
+fn collect_facts(function: &Function, liveness: &Liveness, base: &Owners) -> Vec<Facts> {
     let mut facts = vec![Facts::default(); function.vars.len()];
     let mut live = VarSet::new(function.vars.len());
     for (number, block) in function.blocks.iter().enumerate() {
@@ -88,7 +100,7 @@ fn collect_facts(
             terminator.visit_uses(&mut |var, how| note_use(&mut facts, var, how));
         }
         for instr in block.instrs.iter().rev() {
-            note(program, function, &mut facts, &instr.op, &live);
+            note(function, &mut facts, &instr.op, &live);
             liveness::before(&mut live, &instr.op, base);
         }
     }
@@ -101,7 +113,7 @@ fn note_use(facts: &mut [Facts], var: Var, how: Use) {
     facts.excluded |= how == Use::Mutate;
 }
 
-fn note(program: &Program, function: &Function, facts: &mut [Facts], op: &Op, live: &VarSet) {
+fn note(function: &Function, facts: &mut [Facts], op: &Op, live: &VarSet) {
     op.visit_uses(&mut |var, how| note_use(facts, var, how));
     op.visit_definitions(&mut |var| facts[var.0 as usize].definitions += 1);
     op.visit_addresses(&mut |var| facts[var.0 as usize].excluded = true);
@@ -110,12 +122,7 @@ fn note(program: &Program, function: &Function, facts: &mut [Facts], op: &Op, li
             dst,
             place,
             borrow: false,
-        } => {
-            let root = function.vars[place.root.0 as usize].ty;
-            if !matches!(program.types.kind(root), TyKind::Ref(_)) {
-                facts[dst.0 as usize].root = Some(place.root);
-            }
-        }
+        } => facts[dst.0 as usize].root = Some(place.root),
         // The last use of a variable moves instead. A promise that becomes a future does not stay what it is.
         Op::Set {
             dst,

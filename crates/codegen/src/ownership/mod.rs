@@ -27,7 +27,9 @@
 //!   whose only owner is somebody else; but the blocks `r` reaches have `r` (or a block it reaches) as an owner. `d` itself, which has no
 //!   count, is never mutated: a variable with a mutating use is not borrowed.
 //! - No reference `*T` leads to `r`: references come in as parameters, so they refer to variables of callers; and a call that is given
-//!   `&r` mutates `r`. Nothing is borrowed from a place behind a reference.
+//!   `&r` mutates `r`.
+//! - If `r` is itself such a parameter, what it refers to is kept by the caller for the whole call, and nothing but `r` leads there: no two
+//!   references of a call overlap. References that the runtime gave out (to what a map holds) are no parameters, and nothing borrows from them.
 //! - Nor can a callee that is passed `d` or `r` change it: a borrowed parameter is not mutated, and whoever keeps it makes it a `Dup`.
 //!   Where one call borrows and mutates the same variable, [`prepare`] passes a copy.
 //! - Globals are only ever loaded as snapshots, which are values of the loading variable.

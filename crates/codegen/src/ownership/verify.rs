@@ -124,6 +124,16 @@ impl<'a> Checker<'a> {
             });
         }
         let owners = owners(&roles)?;
+        for (number, owner) in (0..).zip(&owners) {
+            let lasts = roles[owner.0 as usize] != Role::Uncounted
+                || (owner.0 as usize) < function.parameter_count;
+            if number != owner.0 && !lasts {
+                return Err(format!(
+                    "%{number} borrows from %{}, which nobody keeps",
+                    owner.0
+                ));
+            }
+        }
         let mut borrowers = vec![Vec::new(); roles.len()];
         for (number, owner) in (0..).map(Var).zip(&owners) {
             if number != *owner {

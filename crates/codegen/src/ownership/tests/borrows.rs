@@ -181,22 +181,51 @@ fn an_array_and_a_reference_to_it_in_one_call() {
     );
 }
 
-#[test]
-fn a_place_behind_a_reference() {
+/// As [`element_around`], of an array behind a reference.
+fn element_behind_reference(what: impl FnOnce(&mut Build, Var)) -> String {
     let mut build = Build::normal();
     let reference = build.param("r", build.reference);
     let text = build.var("x", Ty::STRING);
     build.load(B0, text, build.element(reference));
+    what(&mut build, reference);
     build.print(B0, text);
     build.ret(B0, None);
+    build.counted()
+}
+
+#[test]
+fn a_place_behind_a_reference() {
     expect(
-        &build.counted(),
+        &element_behind_reference(|_, _| ()),
         "b0:
-        x.1 = load *r.0[0]
+        x.1 = borrow *r.0[0]
         runtime echo_print_string(x.1)
-        drop x.1
         return",
     );
+}
+
+#[test]
+fn a_place_behind_a_reference_across_a_suspension() {
+    let text = element_behind_reference(|build, _| build.pause(B0));
+    expect(
+        &text,
+        "b0:
+        x.1 = borrow *r.0[0]
+        runtime echo_yield(position)
+        runtime echo_print_string(x.1)
+        return",
+    );
+}
+
+#[test]
+fn what_a_reference_refers_to_changes() {
+    let text = element_behind_reference(|build, reference| {
+        let new = build.var("new", Ty::STRING);
+        build.fresh(B0, new);
+        build.push(B0, reference, new);
+    });
+    assert!(text.contains("x.1 = load *r.0[0]"), "{text}");
+    assert!(text.contains("drop x.1"), "{text}");
 }
 
 #[test]
