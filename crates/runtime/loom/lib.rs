@@ -20,6 +20,7 @@ pub mod spin;
 
 #[path = "../src/scheduler"]
 pub mod scheduler {
+    pub mod deque;
     pub mod idle;
     pub mod queue;
 }

@@ -53,7 +53,7 @@ atomic! {
     AtomicUsize: usize,
 }
 
-pub use loom::sync::atomic::AtomicPtr;
+pub use loom::sync::atomic::{AtomicPtr, fence};
 
 impl AtomicU8 {
     /// A swap: loom does not know that the store of a swap comes at once after what it reads, and would let this one come between.

@@ -6,16 +6,30 @@
 //! # Where a coroutine waits for its turn
 //! * `run_next` of a worker: the first one woken by what runs there; it runs next, on warm caches. After [`worker::MAX_STREAK`] turns in a row
 //!   the queue has its turn. The monitor takes it away from a worker that is stuck.
-//! * `newest` of a worker: the coroutine spawned last, which its parent is likely to await at once; the next spawn moves it to the queue.
-//! * The worker's queue: everything else that starts or wakes there, and what yields. First in, first out; others steal half.
-//! * The injector of a node: what comes from other threads, and what overflows a queue.
+//! * The worker's deque: what was spawned there and has not started. The worker takes the newest, others steal the oldest: so a tree of
+//!   coroutines is walked depth first, and few of a million are alive at a time.
+//! * The worker's queue: what else wakes there, and what yields. First in, first out; others steal half.
+//! * The injector of a node: what comes from other threads, and what overflows a queue or a deque, the oldest first.
 //!
 //! Who has nothing to run looks from near to far (`node`): at the injectors, then at the queues of the workers of its own NUMA node, in a random order, then
 //! at those of other nodes. Who wakes a worker takes a near one.
 //!
+//! # Fairness
+//! A turn is one stretch of one coroutine on one worker. While the worker lives and the program goes on, a coroutine that is ready on it has its turn after
+//! a bounded number of turns, whatever the others do:
+//! * in `run_next`: it is next, unless the queues have a turn first: at most 2 turns.
+//! * in the queue with n before it: queue and deque take turns, and `run_next` has at most [`worker::MAX_STREAK`] in a row in between: at most
+//!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, and one more in every [`worker::FAIRNESS_PERIOD`].
+//! * in the deque with n older ones: every `FAIRNESS_PERIOD` turns the oldest of the deque or of the injector has a turn, in turn when both hold something:
+//!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets all those run first that wait in the deque.
+//! * in the injector with n before it: the same; `worker::FOREIGN_PERIOD` times as much if no worker of that node runs.
+//!
+//! Only what overflows changes its place, at most once and to the end of the injector; what others steal or take only runs earlier.
+//!
 //! Waking a sleeping worker costs microseconds, so it is done only when a queue holds more than the worker will run next, and the monitor makes
 //! good for what that leaves waiting. There is one scheduler at a time in a process.
 
+pub mod deque;
 mod idle;
 mod injector;
 mod monitor;
@@ -184,7 +198,7 @@ pub unsafe fn start(
         move_args(coroutine, args);
     }
     match current_worker() {
-        Some(worker) => worker.push_spawned(coroutine),
+        Some(worker) => worker.push_unstarted(coroutine),
         None => inject(coroutine),
     }
 }

@@ -1,8 +1,9 @@
 //! One worker: a thread that runs coroutines.
 
+use super::deque::{self, Deque};
 use super::idle::Parker;
 use super::node::Node;
-use super::queue::{CAPACITY, Queue};
+use super::queue::{self, Queue};
 use super::{NEXT_ID, Quiescent, Scheduler, Stats, end_coroutine};
 use crate::arch::{self, Reason};
 use crate::coroutine::{Coroutine, Ended, State};
@@ -23,7 +24,7 @@ use std::time::Duration;
 pub const MAX_STREAK: u32 = 32;
 /// Every so many turns the timers and the injector are looked at before the worker's own queue. A prime, so that no pattern of the
 /// program keeps step with it.
-const FAIRNESS_PERIOD: u64 = 61;
+pub const FAIRNESS_PERIOD: u64 = 61;
 /// After so many of these periods the injectors of other nodes have their turn.
 const FOREIGN_PERIOD: u64 = 8;
 /// Rounds over the victims before a searcher gives up; the first ones stay on its node.
@@ -33,6 +34,8 @@ const NEAR_ROUNDS: u32 = 2;
 const ID_BLOCK: u64 = 64;
 /// Coroutines taken from the injector at a time.
 const INJECTOR_BATCH: usize = 32;
+/// Coroutines moved from the deque to the queue at a time.
+const UNSTARTED_BATCH: usize = 32;
 /// Stack of a worker's thread: runtime functions run there.
 const THREAD_STACK_BYTES: usize = 2 << 20;
 
@@ -44,12 +47,12 @@ pub struct Worker {
     pub node: usize,
     /// The only one: nobody steals from it, and the monitor takes nothing from it.
     is_alone: bool,
-    pub queue: Queue<Coroutine>,
+    /// Coroutines that have run and wait for another turn.
+    queue: Queue<Coroutine>,
+    /// Coroutines that have not started. Their parents are likely to await the newest at once, in place; the oldest have most work below them.
+    unstarted: Deque<Coroutine>,
     /// Filled by the owner; emptied by the owner or the monitor.
     run_next: AtomicPtr<Coroutine>,
-    /// The coroutine spawned last, not in the queue yet: its parent is likely to await it at once, in place. Filled and displaced by the
-    /// owner; others take it when they find nothing else.
-    newest: AtomicPtr<Coroutine>,
     /// Counts entries into and exits from coroutines: odd while one runs. Written by the owner only.
     turns: AtomicU64,
     parker: Parker,
@@ -72,6 +75,8 @@ pub struct Own {
     last_id: u64,
     ticks: u64,
     streak: u32,
+    /// Whose turn it is when the queue and the deque both hold something.
+    prefers_unstarted: bool,
     random: u64,
     steals: u64,
     /// Of these, from workers of other nodes.
@@ -85,8 +90,8 @@ impl Worker {
             node,
             is_alone: workers == 1,
             queue: Queue::new(),
+            unstarted: Deque::new(workers == 1),
             run_next: AtomicPtr::new(ptr::null_mut()),
-            newest: AtomicPtr::new(ptr::null_mut()),
             turns: AtomicU64::new(0),
             parker: Parker::new(),
             started: AtomicBool::new(false),
@@ -98,6 +103,7 @@ impl Worker {
                 last_id: 0,
                 ticks: 0,
                 streak: 0,
+                prefers_unstarted: false,
                 random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
                 steals: 0,
                 far_steals: 0,
@@ -154,49 +160,41 @@ impl Worker {
         }
     }
 
-    /// A coroutine spawned by what runs here; the one before it goes to the queue. Owner only.
+    /// A coroutine that has not started. Owner only.
     #[inline]
-    pub fn push_spawned(&self, coroutine: *mut Coroutine) {
-        let before = if self.is_alone {
-            let before = self.newest.load(Ordering::Relaxed);
-            self.newest.store(coroutine, Ordering::Relaxed);
-            before
-        } else {
-            self.newest.swap(coroutine, Ordering::AcqRel)
-        };
-        if !before.is_null() {
-            self.push(before);
+    pub fn push_unstarted(&self, coroutine: *mut Coroutine) {
+        if let Err(coroutine) = self.unstarted.push(coroutine) {
+            self.overflow_unstarted(coroutine);
+        }
+        if !self.is_alone && self.unstarted.len() >= 2 && self.scheduler().idle.should_wake() {
+            self.scheduler().wake_near(self.node);
         }
     }
 
-    /// Takes the coroutine spawned last, if there is one that nobody else takes. By anybody.
-    #[inline]
-    pub fn take_newest(&self) -> Option<*mut Coroutine> {
-        if self.newest.load(Ordering::Relaxed).is_null() {
-            return None;
-        }
-        let taken = self.newest.swap(ptr::null_mut(), Ordering::AcqRel);
-        (!taken.is_null()).then_some(taken)
-    }
-
-    /// Takes out a coroutine that is run in place, unless it is in some worker's queue. Owner only.
+    /// Takes out a coroutine that is run in place, if it is where that is easy. Owner only.
     #[inline]
     pub fn take_out(&self, coroutine: *mut Coroutine) -> bool {
-        self.forget_newest(coroutine) || self.scheduler().nodes.remove(coroutine)
+        if self.unstarted.remove(coroutine) {
+            self.bury_tombstones();
+            return true;
+        }
+        self.scheduler().nodes.remove(coroutine)
     }
 
+    /// Takes the newest out of the deque as long as they were run in place.
     #[inline]
-    fn forget_newest(&self, coroutine: *mut Coroutine) -> bool {
-        self.newest.load(Ordering::Relaxed) == coroutine
-            && self
-                .newest
-                .compare_exchange(
-                    coroutine,
-                    ptr::null_mut(),
-                    Ordering::AcqRel,
-                    Ordering::Relaxed,
-                )
-                .is_ok()
+    fn bury_tombstones(&self) {
+        while let Some(newest) = self.unstarted.newest() {
+            // SAFETY: control blocks are never unmapped; if this one is still here, it belongs to the deque.
+            if !unsafe { (*newest).claim.is_in_place() } {
+                return;
+            }
+            if let Some(tombstone) = self.unstarted.pop() {
+                // SAFETY: just taken from the deque, where nobody but its awaiter claims it.
+                let may_run = unsafe { in_place::claim_to_start(tombstone) };
+                debug_assert!(!may_run, "a tombstone runs in place");
+            }
+        }
     }
 
     /// To the back of the queue. Owner only.
@@ -219,25 +217,41 @@ impl Worker {
         }
     }
 
-    /// Makes room in a full queue: what was run in place meanwhile goes, of the rest half moves to the injector.
+    /// Makes room in the full queue: half of it moves to the injector.
     #[cold]
     fn overflow(&self, coroutine: *mut Coroutine) {
-        let mut half = [ptr::null_mut(); CAPACITY as usize / 2];
+        let mut half = [ptr::null_mut(); queue::CAPACITY as usize / 2];
         let count = self.queue.take_half(&mut half);
+        self.inject_without_tombstones(&mut half[..count]);
+        let pushed = self.queue.push(coroutine);
+        debug_assert!(pushed.is_ok(), "half of the queue was taken");
+    }
+
+    /// Makes room in the full deque: the older half moves to the injector.
+    #[cold]
+    fn overflow_unstarted(&self, coroutine: *mut Coroutine) {
+        let mut half = [ptr::null_mut(); deque::CAPACITY / 2];
+        let count = self.unstarted.take_oldest(&mut half);
+        self.inject_without_tombstones(&mut half[..count]);
+        let pushed = self.unstarted.push(coroutine);
+        debug_assert!(pushed.is_ok(), "half of the deque was taken");
+    }
+
+    /// Moves what was taken from a queue to the injector, but for what was run in place meanwhile.
+    fn inject_without_tombstones(&self, coroutines: &mut [*mut Coroutine]) {
         let mut kept = 0;
-        for index in 0..count {
+        for index in 0..coroutines.len() {
             // SAFETY: taken from the queue; a block that was run in place has not run itself.
             let is_tombstone = unsafe {
-                (*half[index]).claim.is_in_place() && !in_place::claim_to_start(half[index])
+                (*coroutines[index]).claim.is_in_place()
+                    && !in_place::claim_to_start(coroutines[index])
             };
             if !is_tombstone {
-                half[kept] = half[index];
+                coroutines[kept] = coroutines[index];
                 kept += 1;
             }
         }
-        self.home().injector.push_all(&half[..kept]);
-        let pushed = self.queue.push(coroutine);
-        debug_assert!(pushed.is_ok(), "half of the queue was taken");
+        self.home().injector.push_all(&coroutines[..kept]);
     }
 
     /// Wakes the worker, which was taken out of the list of sleepers; starts its thread the first time.
@@ -261,12 +275,11 @@ impl Worker {
 
     pub fn has_nothing_next(&self) -> bool {
         self.run_next.load(Ordering::SeqCst).is_null()
-            && self.newest.load(Ordering::SeqCst).is_null()
     }
 
     /// Whether others could take something from this worker.
     pub fn has_spare_work(&self) -> bool {
-        !self.queue.is_empty() || !self.newest.load(Ordering::SeqCst).is_null()
+        !self.queue.is_empty() || !self.unstarted.is_empty()
     }
 
     fn start(&self) {
@@ -333,10 +346,7 @@ impl Worker {
             || self.scheduler().timers_due.load(Ordering::Relaxed)
         {
             self.expire_timers();
-            if let Some(coroutine) = self.take_newest() {
-                self.push(coroutine);
-            }
-            if let Some(coroutine) = self.take_injected_in_turn(ticks) {
+            if let Some(coroutine) = self.next_in_fairness(ticks) {
                 return Some(coroutine);
             }
         }
@@ -347,10 +357,55 @@ impl Worker {
             return Some(coroutine);
         }
         self.set_streak(0);
-        self.pop()
+        self.next_queued()
             .or_else(|| self.take_next())
-            .or_else(|| self.take_newest())
             .or_else(|| self.next_from_elsewhere())
+    }
+
+    /// What else might wait for ever: the oldest of the injector and of those that have not started, in turn.
+    fn next_in_fairness(&self, ticks: u64) -> Option<*mut Coroutine> {
+        if (ticks / FAIRNESS_PERIOD).is_multiple_of(2) {
+            self.take_injected_in_turn(ticks)
+                .or_else(|| self.pop_oldest())
+        } else {
+            self.pop_oldest()
+                .or_else(|| self.take_injected_in_turn(ticks))
+        }
+    }
+
+    /// From the queue and the deque in turn.
+    #[inline]
+    fn next_queued(&self) -> Option<*mut Coroutine> {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let prefers_unstarted = unsafe {
+            let own = self.own();
+            own.prefers_unstarted = !own.prefers_unstarted;
+            own.prefers_unstarted
+        };
+        if prefers_unstarted {
+            self.unstarted.pop().or_else(|| self.pop())
+        } else {
+            self.pop().or_else(|| self.unstarted.pop())
+        }
+    }
+
+    fn pop_oldest(&self) -> Option<*mut Coroutine> {
+        let mut oldest = [ptr::null_mut()];
+        (self.unstarted.take_oldest(&mut oldest) == 1).then_some(oldest[0])
+    }
+
+    /// Moves all that have not started to the queue.
+    fn queue_unstarted(&self) {
+        let mut oldest = [ptr::null_mut(); UNSTARTED_BATCH];
+        loop {
+            let count = self.unstarted.take_oldest(&mut oldest);
+            oldest[..count]
+                .iter()
+                .for_each(|&coroutine| self.push(coroutine));
+            if count < UNSTARTED_BATCH {
+                return;
+            }
+        }
     }
 
     fn set_streak(&self, streak: u32) {
@@ -363,7 +418,7 @@ impl Worker {
             return Some(coroutine);
         }
         if self.expire_timers() {
-            return self.take_next().or_else(|| self.pop());
+            return self.take_next().or_else(|| self.next_queued());
         }
         self.search()
     }
@@ -409,7 +464,8 @@ impl Worker {
         nodes.find_map(|&node| self.take_injected(node, INJECTOR_BATCH))
     }
 
-    /// Takes up to `batch` (and a fair share) from the injector of a node; one to run, the rest goes to the queue, which has room when `batch > 1`.
+    /// Takes up to `batch` (and a fair share) from the injector of a node; one to run, the rest goes to the queue or the
+    /// deque, which have room when `batch > 1`.
     fn take_injected(&self, node: usize, batch: usize) -> Option<*mut Coroutine> {
         let scheduler = self.scheduler();
         let from = &scheduler.nodes[node];
@@ -421,11 +477,21 @@ impl Worker {
         let share = (len / from.workers.len() + 1).min(batch);
         let count = from.injector.take(&mut taken[..share]);
         let (&first, rest) = taken[..count].split_first()?;
-        rest.iter().for_each(|&coroutine| self.push(coroutine));
+        rest.iter().for_each(|&coroutine| self.enqueue(coroutine));
         if from.injector.len() > 0 && scheduler.idle.should_wake() {
             scheduler.wake_near(node);
         }
         Some(first)
+    }
+
+    /// To where its kind waits.
+    fn enqueue(&self, coroutine: *mut Coroutine) {
+        // SAFETY: a coroutine taken from the injector is the worker's.
+        if unsafe { (*coroutine).rsp } == 0 {
+            self.push_unstarted(coroutine);
+        } else {
+            self.push(coroutine);
+        }
     }
 
     /// Runs the timers that are due; whether there were any.
@@ -449,7 +515,6 @@ impl Worker {
             let reach = if round < NEAR_ROUNDS { 1 } else { rings.len() };
             self.steal(&rings[..reach])
                 .or_else(|| self.take_injected_nearby())
-                .or_else(|| (round == SEARCH_ROUNDS - 1).then(|| self.steal_newest(rings))?)
         });
         scheduler.idle.stop_searching();
         if found.is_some() && scheduler.has_work() && scheduler.idle.should_wake() {
@@ -459,12 +524,10 @@ impl Worker {
     }
 
     fn steal(&self, rings: &[Box<[usize]>]) -> Option<*mut Coroutine> {
-        self.take_from_victim(rings, |victim| victim.queue.steal_into(&self.queue))
-    }
-
-    /// What another worker spawned last, which it is likely to run itself soon: the last thing to take.
-    fn steal_newest(&self, rings: &[Box<[usize]>]) -> Option<*mut Coroutine> {
-        self.take_from_victim(rings, Worker::take_newest)
+        self.take_from_victim(rings, |victim| {
+            (victim.unstarted.steal_into(&self.unstarted))
+                .or_else(|| victim.queue.steal_into(&self.queue))
+        })
     }
 
     /// The first thing that `take` finds at another worker, ring by ring, in each from a random one on.
@@ -554,10 +617,8 @@ impl Worker {
                 }
                 Reason::Yield | Reason::Preempted => {
                     (*coroutine).set_state(State::Ready);
-                    // What it spawned last has waited longer.
-                    if let Some(newest) = self.take_newest() {
-                        self.push(newest);
-                    }
+                    // What it has spawned has waited longer.
+                    self.queue_unstarted();
                     self.push(coroutine);
                 }
                 Reason::Exited => self.finish(coroutine, Ended::Completed),
