@@ -11,16 +11,66 @@
 
 #![cfg(loom)]
 
-#[path = "../src/claim.rs"]
-pub mod claim;
-#[path = "stand_in/door.rs"]
-pub mod door;
-#[path = "../src/lock.rs"]
-pub mod spin;
+#[path = "../src"]
+mod runtime {
+    pub mod channel;
+    pub mod claim;
+    pub mod coroutine;
+    pub mod deadlines;
+    pub mod failure;
+    pub mod future;
+    pub mod outcome;
+    pub mod panic;
+    pub mod select;
+    pub mod timer;
+    pub mod waiter;
+
+    /// In `crate::lock` is what the layers above see of it.
+    #[path = "lock.rs"]
+    pub mod spin;
+}
+pub use runtime::*;
 
 #[path = "../src/scheduler"]
 pub mod scheduler {
     pub mod deque;
     pub mod idle;
     pub mod queue;
+
+    pub use crate::threads::{
+        Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake, create, current, park, ready,
+        spawn, start, timer_added, timer_shard,
+    };
 }
+
+#[path = "../src/sync"]
+pub mod sync {
+    pub mod held;
+    pub mod lock;
+    pub mod once;
+    pub mod semaphore;
+    pub mod wait_group;
+}
+
+#[path = "parties.rs"]
+pub mod parties;
+
+// What stands in for the rest.
+#[path = "stand_in/door.rs"]
+pub mod door;
+#[path = "stand_in/handle.rs"]
+pub mod handle;
+#[path = "stand_in/in_place.rs"]
+pub mod in_place;
+#[path = "stand_in/lock.rs"]
+pub mod lock;
+#[path = "stand_in/memory.rs"]
+pub mod memory;
+#[path = "stand_in/position.rs"]
+pub mod position;
+#[path = "stand_in/random.rs"]
+pub mod random;
+#[path = "stand_in/scheduler.rs"]
+mod threads;
+#[path = "stand_in/value.rs"]
+pub mod value;

@@ -4,9 +4,9 @@
 //! costs no search, and a generation, so that stale ids are recognised. `next_ns` repeats the earliest deadline for readers without the lock.
 //! Equal deadlines expire in the order in which they were added to the shard.
 
+use crate::door::{AtomicU64, Ordering, const_fn, static_array};
 use crate::lock::SpinMutex;
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Runs when the time has come.
 pub type Callback = unsafe fn(*mut c_void);
@@ -21,7 +21,10 @@ pub struct TimerId {
     pub generation: u64,
 }
 
+#[cfg(not(loom))]
 pub const SHARDS: usize = 16;
+#[cfg(loom)]
+pub const SHARDS: usize = 2;
 /// No deadline.
 pub const NEVER: u64 = u64::MAX;
 /// Timers taken out under one hold of the lock.
@@ -68,18 +71,9 @@ struct Shard {
     next_ns: AtomicU64,
 }
 
-static TABLE: [Shard; SHARDS] = [const {
-    Shard {
-        heap: SpinMutex::new(Heap {
-            nodes: Vec::new(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            sequence: 0,
-            foreground: 0,
-        }),
-        next_ns: AtomicU64::new(NEVER),
-    }
-}; SHARDS];
+static_array! {
+    static TABLE: [Shard; SHARDS] = Shard::new();
+}
 
 /// Adds a timer; `wanted` makes it a background timer.
 pub fn insert(
@@ -140,7 +134,7 @@ pub fn expire(now_ns: u64) -> bool {
     let mut any = false;
     loop {
         let (mut first, mut first_ns, mut second_ns) = (&TABLE[0], NEVER, NEVER);
-        for shard in &TABLE {
+        for shard in TABLE.iter() {
             let next_ns = shard.next_ns.load(Ordering::Relaxed);
             if next_ns < first_ns {
                 (first, first_ns, second_ns) = (shard, next_ns, first_ns);
@@ -192,6 +186,21 @@ pub fn now_ns() -> u64 {
 }
 
 impl Shard {
+    const_fn! {
+        fn new() -> Shard {
+            Shard {
+                heap: SpinMutex::new(Heap {
+                    nodes: Vec::new(),
+                    slots: Vec::new(),
+                    free: Vec::new(),
+                    sequence: 0,
+                    foreground: 0,
+                }),
+                next_ns: AtomicU64::new(NEVER),
+            }
+        }
+    }
+
     fn take_all(&self) -> Vec<(Callback, *mut c_void)> {
         let mut heap = self.heap.lock();
         let mut taken = Vec::with_capacity(heap.nodes.len());

@@ -7,6 +7,7 @@ pub use std::sync::atomic::{
 };
 pub use std::sync::{Mutex, MutexGuard};
 pub use std::thread;
+pub use std::thread_local;
 
 use std::time::Duration;
 
@@ -17,6 +18,14 @@ macro_rules! const_fn {
     };
 }
 pub(crate) use const_fn;
+
+/// A static array of constants here; loom makes what is static anew in each run.
+macro_rules! static_array {
+    (static $name:ident: [$item:ty; $len:expr] = $value:expr;) => {
+        static $name: [$item; $len] = [const { $value }; $len];
+    };
+}
+pub(crate) use static_array;
 
 /// Sleeps while `word` is `expected`: until [`futex_wake`], or the time is up, or for no reason.
 pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {

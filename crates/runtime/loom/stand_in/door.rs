@@ -2,7 +2,6 @@
 
 pub use loom::hint::spin_loop;
 pub use loom::sync::{Condvar, Mutex, MutexGuard};
-pub use loom::thread;
 pub use std::sync::atomic::Ordering;
 
 use std::ops::Deref;
@@ -13,6 +12,22 @@ macro_rules! const_fn {
     ($($item:tt)*) => { $($item)* };
 }
 pub(crate) use const_fn;
+
+macro_rules! loom_thread_local {
+    ($($(#[$attribute:meta])* static $name:ident: $type:ty = const { $value:expr };)*) => {
+        loom::thread_local! { $($(#[$attribute])* static $name: $type = $value;)* }
+    };
+}
+pub(crate) use loom_thread_local as thread_local;
+
+macro_rules! static_array {
+    (static $name:ident: [$item:ty; $len:expr] = $value:expr;) => {
+        loom::lazy_static! {
+            static ref $name: [$item; $len] = std::array::from_fn(|_| $value);
+        }
+    };
+}
+pub(crate) use static_array;
 
 /// Loom's atomic, with the sequentially consistent order it lacks: loom lets a sequentially consistent load see anything but what an older
 /// store of the same order wrote, and takes the first value for a store of a weaker order.
@@ -59,6 +74,46 @@ impl AtomicU8 {
     /// A swap: loom does not know that the store of a swap comes at once after what it reads, and would let this one come between.
     pub fn store(&self, value: u8, order: Ordering) {
         self.swap(value, order);
+    }
+}
+
+/// Loom's threads, but for parking: loom's `unpark` would also wake a thread that waits for a mutex meanwhile.
+pub mod thread {
+    pub use loom::thread::yield_now;
+
+    use loom::sync::{Arc, Condvar, Mutex};
+
+    #[derive(Clone)]
+    pub struct Thread(Arc<Token>);
+
+    #[derive(Default)]
+    struct Token {
+        is_there: Mutex<bool>,
+        came: Condvar,
+    }
+
+    loom::thread_local! {
+        static CURRENT: Thread = Thread(Arc::new(Token::default()));
+    }
+
+    pub fn current() -> Thread {
+        CURRENT.with(Thread::clone)
+    }
+
+    pub fn park() {
+        let Thread(token) = current();
+        let mut is_there = token.is_there.lock().expect("no panic");
+        while !*is_there {
+            is_there = token.came.wait(is_there).expect("no panic");
+        }
+        *is_there = false;
+    }
+
+    impl Thread {
+        pub fn unpark(&self) {
+            *self.0.is_there.lock().expect("no panic") = true;
+            self.0.came.notify_one();
+        }
     }
 }
 

@@ -23,7 +23,9 @@ fn holders_exclude_each_other_and_see_each_others_work() {
         add(&counter);
         other.join().expect("no panic");
         // SAFETY: as above.
-        counter.lock().with(|count| assert_eq!(unsafe { *count }, 2));
+        counter
+            .lock()
+            .with(|count| assert_eq!(unsafe { *count }, 2));
     });
 }
 

@@ -11,6 +11,7 @@
 
 use super::{lock, once};
 use crate::coroutine::{Coroutine, State};
+use crate::door::thread_local;
 use crate::memory;
 use crate::scheduler;
 use crate::waiter::{Party, Purpose, Waitable, Waiter};
