@@ -1,6 +1,7 @@
 //! What the models do with channels, futures and selects, as threads: each function calls one of the runtime's and takes its outcome apart.
 
 use crate::channel::{self, Channel, OnClosed};
+use crate::coroutine::Ended;
 use crate::future::{self, Future};
 use crate::handle;
 use crate::outcome::{Outcome, RAISE, RETURN};
@@ -177,8 +178,32 @@ handle!(Promise of Future, destroyed by future::destroy);
 /// A future of an item.
 impl Promise {
     pub fn new() -> Promise {
-        // SAFETY: the descriptor is constant.
-        Promise(unsafe { future::new(value::item_desc(), 1, 0) })
+        // SAFETY: the descriptor is constant; the promise is fresh.
+        unsafe {
+            let promise = future::new(value::item_desc());
+            handle::make_shared(promise);
+            Promise(promise)
+        }
+    }
+
+    /// The future of a coroutine, and the coroutine: to be called once.
+    pub fn of_coroutine() -> (Promise, impl FnOnce(u64)) {
+        // SAFETY: the descriptor is constant; the future is fresh.
+        let future = unsafe {
+            let future = future::of_coroutine(value::item_desc(), 1);
+            handle::make_shared(future);
+            future
+        };
+        let coroutine = move |contents| {
+            // SAFETY: the future of a coroutine lives until that has ended; the slot is the coroutine's.
+            unsafe {
+                let slot: *mut ItemWord = future::result_slot(future).cast();
+                slot.write(value::item(contents));
+                let completion = future::completion(future);
+                (completion.finish)(completion.data, Ended::Completed);
+            }
+        };
+        (Promise(future), coroutine)
     }
 
     /// Settles it with a new item; false when it was settled already.

@@ -55,19 +55,19 @@ pub struct Channel {
     senders: Queue,
     receivers: Queue,
 }
-#[cfg(not(loom))]
 const _: () = assert!(
-    size_of::<Channel>() < 64,
+    cfg!(loom) || size_of::<Channel>() < 64,
     "the requirement's overhead per channel"
 );
 // Generated code looks at these, as the quick looks of a poll do here.
-const _: () = {
-    assert!(offset_of!(Channel, base.lock) == CHANNEL_LOCK_OFFSET);
-    assert!(offset_of!(Channel, state) == CHANNEL_STATE_OFFSET);
-    assert!(offset_of!(Channel, len) == CHANNEL_LEN_OFFSET);
-    assert!(offset_of!(Channel, senders) == CHANNEL_SENDERS_OFFSET);
-    assert!(offset_of!(Channel, receivers) == CHANNEL_RECEIVERS_OFFSET);
-};
+const _: () = assert!(
+    cfg!(loom)
+        || offset_of!(Channel, base.lock) == CHANNEL_LOCK_OFFSET
+            && offset_of!(Channel, state) == CHANNEL_STATE_OFFSET
+            && offset_of!(Channel, len) == CHANNEL_LEN_OFFSET
+            && offset_of!(Channel, senders) == CHANNEL_SENDERS_OFFSET
+            && offset_of!(Channel, receivers) == CHANNEL_RECEIVERS_OFFSET
+);
 
 /// What to do about a closed channel.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -165,8 +165,7 @@ pub struct Coroutine {
 #[repr(C, align(16))]
 pub struct InlineArgs(pub [u8; INLINE_ARGS]);
 
-#[cfg(not(loom))]
-const _: () = assert!(size_of::<Coroutine>() == 256);
+const _: () = assert!(cfg!(loom) || size_of::<Coroutine>() == 256);
 
 impl Coroutine {
     pub fn state(&self) -> State {

@@ -9,9 +9,12 @@ use echo_abi::layout::BlockHeader;
 use std::cell::Cell;
 use std::ptr;
 
+/// A plain block is one with an owner that has not been made shared; only its owner looks.
+
 #[repr(C, align(16))]
 struct Owners {
     count: AtomicI64,
+    is_shared: Cell<bool>,
     bytes: usize,
     /// Loom fails when a block is never freed.
     _track: loom::alloc::Track<()>,
@@ -22,6 +25,19 @@ pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
 }
 
 pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
+    create_counted(bytes, owners, true, init)
+}
+
+pub fn create_plain<T>(bytes: usize, init: impl FnOnce(Waitable) -> T) -> *mut T {
+    create_counted(bytes, 1, false, init)
+}
+
+fn create_counted<T>(
+    bytes: usize,
+    owners: i32,
+    is_shared: bool,
+    init: impl FnOnce(Waitable) -> T,
+) -> *mut T {
     let waitable = Waitable {
         header: BlockHeader {
             count: -owners,
@@ -33,6 +49,7 @@ pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) ->
     unsafe {
         let owners = Owners {
             count: AtomicI64::new(owners.into()),
+            is_shared: Cell::new(is_shared),
             bytes,
             _track: loom::alloc::Track::new(()),
         };
@@ -95,6 +112,22 @@ pub unsafe fn release_with<T>(block: *mut T, destroy: unsafe fn(*mut T)) {
             destroy(block);
         }
     }
+}
+
+pub unsafe fn revive<T>(block: *const T, count: i32) {
+    // SAFETY: the caller alone knows the block.
+    unsafe { (*owners(block)).count.store(count.into(), Relaxed) };
+}
+
+/// Whether several threads may see it.
+pub unsafe fn is_shared<T>(block: *const T) -> bool {
+    // SAFETY: the caller owns a reference; nobody changes a shared block's answer.
+    unsafe { (*owners(block)).is_shared.get() }
+}
+
+pub unsafe fn make_shared<T>(block: *const T) -> bool {
+    // SAFETY: the caller owns a reference, the only one if it is plain.
+    unsafe { !(*owners(block)).is_shared.replace(true) }
 }
 
 pub unsafe fn is_unique<T>(block: *const T) -> bool {

@@ -40,6 +40,14 @@ impl SpinLock {
         drop(unsafe { (*self.guard.get()).take() });
     }
 
+    pub fn is_free(&self) -> bool {
+        let is_free = self.try_lock();
+        if is_free {
+            self.unlock();
+        }
+        is_free
+    }
+
     fn keep(&self, guard: MutexGuard<'_, ()>) {
         // SAFETY: the guard is dropped before the lock is, by `unlock`.
         unsafe {

@@ -1,6 +1,8 @@
 //! Values are words, or [`Item`]s: counted blocks whose contents loom watches.
 
 use crate::door::{AtomicI64, Ordering::AcqRel, Ordering::Relaxed};
+use crate::future;
+use crate::handle;
 use crate::outcome::Outcome;
 use echo_abi::layout::{ArrayBlock, DESC_MANAGED, Kind, TypeDesc};
 use loom::cell::UnsafeCell;
@@ -92,6 +94,11 @@ pub unsafe fn dup(value: *mut u8, _desc: &TypeDesc) {
     unsafe { (**value.cast::<ItemWord>()).count.fetch_add(1, Relaxed) };
 }
 
+pub unsafe fn release(block: *mut u8, _desc: &TypeDesc) {
+    // SAFETY: only futures are given up like this; the caller owns a reference.
+    unsafe { handle::release_with(block.cast(), future::destroy) }
+}
+
 pub fn type_name(_desc: &TypeDesc) -> &'static str {
     "?"
 }
@@ -116,6 +123,18 @@ pub fn array_alloc(_element: &TypeDesc, _len: usize) -> *mut ArrayBlock {
 
 pub fn index_out_of_range(_index: i64, _len: usize, _position: i32) -> Outcome {
     unreachable!("no model has arrays")
+}
+
+pub mod block {
+    pub unsafe fn is_shared(block: *mut u8) -> bool {
+        // SAFETY: passed on.
+        unsafe { crate::handle::is_shared(block) }
+    }
+
+    pub unsafe fn make_shared(block: *mut u8) -> bool {
+        // SAFETY: passed on.
+        unsafe { crate::handle::make_shared(block) }
+    }
 }
 
 pub mod print {

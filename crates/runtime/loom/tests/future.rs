@@ -79,7 +79,15 @@ fn count_when_done(promise: &Promise, counter: &Arc<AtomicU32>) {
     }));
     let argument: *const AtomicU32 = &raw const **counter;
     // SAFETY: the promise is a reference; the entry describes a word.
-    unsafe { future::on_done(promise.as_ptr(), entry, (&raw const argument).cast(), 0) };
+    unsafe {
+        future::on_done(
+            promise.as_ptr(),
+            entry,
+            (&raw const argument).cast(),
+            false,
+            0,
+        )
+    };
 }
 
 struct Constant(echo_abi::layout::TypeDesc);
@@ -113,6 +121,46 @@ fn a_callback_runs_once_whenever_it_is_registered() {
     });
 }
 
+/// Catches a last owner that frees while the settler still holds the lock, and an end that frees what an owner still has, or nothing.
+#[test]
+fn a_coroutine_and_the_last_owner_free_the_future_once() {
+    model(3, || {
+        let (future, coroutine) = Promise::of_coroutine();
+        let end = thread::spawn(move || coroutine(7));
+        let looker = with(&future, |future| future.look());
+        drop(future);
+        assert!(matches!(join(looker), None | Some(7)));
+        join(end);
+    });
+}
+
+/// As above, with somebody who waits and then is the last owner.
+#[test]
+fn an_awaiter_is_the_last_owner_of_a_coroutine_s_future() {
+    model(3, || {
+        let (future, coroutine) = Promise::of_coroutine();
+        let end = thread::spawn(move || coroutine(7));
+        assert_eq!(future.wait(), Ok(7));
+        drop(future);
+        join(end);
+    });
+}
+
+/// Catches a callback of a promise that nobody settles that is neither discarded nor taken back, and a pin that does not keep the block.
+#[test]
+fn a_promise_goes_away_unsettled_while_a_race_looks_at_it() {
+    model(2, || {
+        let promises = [Promise::new(), Promise::new()];
+        let array = futures(promises.each_ref());
+        let race = race(&array);
+        let [first, second] = promises;
+        let dropper = thread::spawn(move || drop(first));
+        assert!(second.resolve(2));
+        assert_eq!(race.wait(), Ok(2));
+        join(dropper);
+    });
+}
+
 /// An array of futures, as generated code passes it.
 #[repr(C)]
 struct Futures {
@@ -131,6 +179,12 @@ fn futures(elements: [&Promise; 2]) -> Futures {
     }
 }
 
+fn race(array: &Futures) -> Promise {
+    let item = echo_runtime_loom::value::item_desc();
+    // SAFETY: the array is as generated code passes it.
+    unsafe { Promise::from_ptr(future::race(&array.block, item, 0)) }
+}
+
 /// Catches a race that decides twice, and a callback that is taken back and still runs (its gather is freed).
 #[test]
 fn a_race_is_settled_once_and_forgets_the_loser() {
@@ -142,14 +196,7 @@ fn a_race_is_settled_once_and_forgets_the_loser() {
             })
         });
         let array = futures(promises.each_ref());
-        // SAFETY: the array is as generated code passes it.
-        let race = unsafe {
-            Promise::from_ptr(future::race(
-                &array.block,
-                echo_runtime_loom::value::item_desc(),
-                0,
-            ))
-        };
+        let race = race(&array);
         assert!(matches!(race.wait(), Ok(1 | 2)));
         settlers
             .into_iter()
