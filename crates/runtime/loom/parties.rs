@@ -35,47 +35,60 @@ pub fn result(outcome: Outcome) -> Result<u64, String> {
 }
 
 /// A reference to a handle, given up when it is dropped.
-macro_rules! handle {
-    ($name:ident of $block:ty, destroyed by $destroy:path) => {
-        pub struct $name(*mut $block);
-
-        // SAFETY: handles are made to cross.
-        unsafe impl Send for $name {}
-        // SAFETY: as above.
-        unsafe impl Sync for $name {}
-
-        impl Clone for $name {
-            fn clone(&self) -> $name {
-                // SAFETY: this is a reference.
-                unsafe { handle::retain(self.0) };
-                $name(self.0)
-            }
-        }
-
-        impl Drop for $name {
-            fn drop(&mut self) {
-                // SAFETY: given up once.
-                unsafe { handle::release_with(self.0, $destroy) };
-            }
-        }
-    };
+pub struct Handle<T> {
+    block: *mut T,
+    destroy: unsafe fn(*mut T),
 }
 
-handle!(Items of Channel, destroyed by channel::destroy);
+// SAFETY: handles are made to cross.
+unsafe impl<T> Send for Handle<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Handle<T> {}
+
+impl<T> Handle<T> {
+    /// Takes a reference over.
+    pub fn new(block: *mut T, destroy: unsafe fn(*mut T)) -> Handle<T> {
+        Handle { block, destroy }
+    }
+
+    pub fn block(&self) -> *mut T {
+        self.block
+    }
+}
+
+impl<T> Clone for Handle<T> {
+    fn clone(&self) -> Handle<T> {
+        // SAFETY: this is a reference.
+        unsafe { handle::retain(self.block) };
+        Handle { ..*self }
+    }
+}
+
+impl<T> Drop for Handle<T> {
+    fn drop(&mut self) {
+        // SAFETY: given up once.
+        unsafe { handle::release_with(self.block, self.destroy) };
+    }
+}
 
 /// A channel of items; what is sent is their contents.
+#[derive(Clone)]
+pub struct Items(Handle<Channel>);
+
 impl Items {
     pub fn new(capacity: i64) -> Items {
         // SAFETY: the descriptor is constant.
         let outcome = unsafe { channel::new(value::item_desc(), capacity, 0) };
-        Items(result(outcome).expect("a small channel") as usize as *mut Channel)
+        let block = result(outcome).expect("a small channel") as usize as *mut Channel;
+        Items(Handle::new(block, channel::destroy))
     }
 
     /// Sends a new item; false when the channel is closed.
     pub fn send(&self, contents: u64) -> bool {
         let mut item = value::item(contents);
         // SAFETY: this is a reference; the value is ours, and moved.
-        let outcome = unsafe { channel::send(self.0, (&raw mut item).cast(), OnClosed::Panic, 0) };
+        let outcome =
+            unsafe { channel::send(self.0.block(), (&raw mut item).cast(), OnClosed::Panic, 0) };
         result(outcome).is_ok()
     }
 
@@ -83,15 +96,16 @@ impl Items {
     pub fn try_send(&self, contents: u64) -> bool {
         let mut item = value::item(contents);
         // SAFETY: as above.
-        unsafe { channel::try_send(self.0, (&raw mut item).cast()) }
+        unsafe { channel::try_send(self.0.block(), (&raw mut item).cast()) }
     }
 
     /// `None` when the channel is closed and drained.
     pub fn receive(&self) -> Option<u64> {
         let mut item: ItemWord = ptr::null_mut();
         // SAFETY: this is a reference; there is room for an item.
-        let outcome =
-            unsafe { channel::receive(self.0, (&raw mut item).cast(), OnClosed::Report, 0) };
+        let outcome = unsafe {
+            channel::receive(self.0.block(), (&raw mut item).cast(), OnClosed::Report, 0)
+        };
         let got = result(outcome).expect("no panic") == 1;
         // SAFETY: a received item is ours.
         got.then(|| unsafe { value::consume(item) })
@@ -102,13 +116,14 @@ impl Items {
         let mut item: ItemWord = ptr::null_mut();
         // SAFETY: as above.
         unsafe {
-            channel::try_receive(self.0, (&raw mut item).cast()).then(|| value::consume(item))
+            channel::try_receive(self.0.block(), (&raw mut item).cast())
+                .then(|| value::consume(item))
         }
     }
 
     pub fn close(&self) {
         // SAFETY: this is a reference.
-        let outcome = unsafe { channel::close(self.0, 0) };
+        let outcome = unsafe { channel::close(self.0.block(), 0) };
         result(outcome).expect("closed once");
     }
 }
@@ -143,7 +158,7 @@ pub fn select<const N: usize>(cases: [Case<'_>; N], timeout_ms: i64) -> Chosen {
             Case::Receive(channel) => (channel, CASE_RECEIVE),
         };
         SelectCase {
-            channel: channel.0.cast(),
+            channel: channel.0.block().cast(),
             value: places.next().expect("as many").cast(),
             kind,
             position: 0,
@@ -173,16 +188,17 @@ pub fn select<const N: usize>(cases: [Case<'_>; N], timeout_ms: i64) -> Chosen {
     }
 }
 
-handle!(Promise of Future, destroyed by future::destroy);
-
 /// A future of an item.
+#[derive(Clone)]
+pub struct Promise(Handle<Future>);
+
 impl Promise {
     pub fn new() -> Promise {
         // SAFETY: the descriptor is constant; the promise is fresh.
         unsafe {
             let promise = future::new(value::item_desc());
             handle::make_shared(promise);
-            Promise(promise)
+            Promise::from_ptr(promise)
         }
     }
 
@@ -203,26 +219,27 @@ impl Promise {
                 (completion.finish)(completion.data, Ended::Completed);
             }
         };
-        (Promise(future), coroutine)
+        // SAFETY: the future is fresh.
+        (unsafe { Promise::from_ptr(future) }, coroutine)
     }
 
     /// Settles it with a new item; false when it was settled already.
     pub fn resolve(&self, contents: u64) -> bool {
         let mut item = value::item(contents);
         // SAFETY: this is a reference; the value is ours, and moved.
-        unsafe { future::resolve(self.0, (&raw mut item).cast()) }
+        unsafe { future::resolve(self.0.block(), (&raw mut item).cast()) }
     }
 
     pub fn reject(&self, message: &str) -> bool {
         let failure = crate::failure::Failure::rejection(message.into(), 0);
         // SAFETY: this is a reference.
-        unsafe { future::fail(self.0, failure) }
+        unsafe { future::fail(self.0.block(), failure) }
     }
 
     pub fn wait(&self) -> Result<u64, String> {
         let mut item: ItemWord = ptr::null_mut();
         // SAFETY: this is a reference; there is room for an item.
-        let outcome = unsafe { future::await_value(self.0, (&raw mut item).cast(), 0) };
+        let outcome = unsafe { future::await_value(self.0.block(), (&raw mut item).cast(), 0) };
         // SAFETY: the item is ours.
         result(outcome).map(|_| unsafe { value::consume(item) })
     }
@@ -230,17 +247,17 @@ impl Promise {
     /// The value, if it is there.
     pub fn look(&self) -> Option<u64> {
         // SAFETY: this is a reference.
-        unsafe { future::is_done(self.0) }.then(|| self.wait().expect("resolved"))
+        unsafe { future::is_done(self.0.block()) }.then(|| self.wait().expect("resolved"))
     }
 
     pub fn as_ptr(&self) -> *mut Future {
-        self.0
+        self.0.block()
     }
 
     /// # Safety
     /// The reference is the caller's.
     pub unsafe fn from_ptr(future: *mut Future) -> Promise {
-        Promise(future)
+        Promise(Handle::new(future, future::destroy))
     }
 }
 

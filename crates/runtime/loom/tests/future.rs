@@ -174,6 +174,7 @@ fn futures(elements: [&Promise; 2]) -> Futures {
             header: BlockHeader { count: 0, flags: 0 },
             len: 2,
             capacity: 2,
+            reserved: 0,
         },
         elements: elements.map(Promise::as_ptr),
     }
