@@ -302,6 +302,21 @@ pub const CHANNEL_LEN_OFFSET: usize = 36;
 pub const CHANNEL_SENDERS_OFFSET: usize = 40;
 /// Who waits to receive; null when nobody does.
 pub const CHANNEL_RECEIVERS_OFFSET: usize = 48;
+/// Of a `Mutex` or `RwLock`: who is in, shifted by [`LOCK_SHIFT`], and the flags below; an `i64`.
+pub const LOCK_STATE_OFFSET: usize = 16;
+pub const LOCK_QUEUED: u64 = 1;
+pub const LOCK_WOKEN: u64 = 2;
+pub const LOCK_HANDED: u64 = 4;
+pub const LOCK_SHIFT: u32 = 4;
+/// The writer's link: the address of the one before in the list of what it holds.
+pub const LOCK_HOLD_OFFSET: usize = 40;
+pub const LOCK_VALUE_OFFSET: usize = 96;
+/// Of a coroutine's control block: its id, an `i64`. A lock's holder is the id and one.
+pub const COROUTINE_ID_OFFSET: usize = 160;
+/// Where the list of what it holds begins.
+pub const COROUTINE_HELD_OFFSET: usize = 152;
+/// Bytes from the thread pointer to the word with the address of the running coroutine's control block; an `i64`.
+pub const TLS_OFFSET_SYMBOL: &str = "echo_tls_offset";
 /// Of a `WaitGroup`: the counter, an `i64`.
 pub const WAIT_GROUP_COUNTER_OFFSET: usize = 16;
 /// Of a `Once`: an `i32`, [`ONCE_DONE`] when the function has been run.

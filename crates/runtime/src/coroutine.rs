@@ -84,6 +84,8 @@ pub enum Wake {
     Value(u64),
     /// The suspended runtime function panics.
     Raise(Box<Exception>),
+    /// The lock that it waited for was given up; it is to try again. What wakes it goes on running.
+    Again,
 }
 
 /// How a coroutine ended.
@@ -135,9 +137,8 @@ pub struct Coroutine {
     /// The exception in flight; those it replaced hang on it.
     pub exception: *mut Exception,
     pub completion: Completion,
-    /// For `sync`: the locks it holds, and what releases them when it ends (null and `None` when it holds none).
+    /// For `sync`: the locks it holds.
     pub held: *mut c_void,
-    pub release_held: Option<unsafe fn(*mut Coroutine)>,
     /// Main is 0.
     pub id: u64,
     /// Position of the spawn.

@@ -200,7 +200,6 @@ unsafe fn swap_identities(a: *mut Coroutine, b: *mut Coroutine) {
         swap(&mut a.entry, &mut b.entry);
         swap(&mut a.spawned_at, &mut b.spawned_at);
         swap(&mut a.held, &mut b.held);
-        swap(&mut a.release_held, &mut b.release_held);
     }
 }
 

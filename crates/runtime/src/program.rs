@@ -26,6 +26,7 @@ use crate::value::{self, print};
 use crate::waiter;
 use echo_abi::ABI_VERSION;
 use echo_abi::layout::ModuleInfo;
+use echo_abi::layout::TLS_OFFSET_SYMBOL;
 use std::borrow::Cow;
 use std::cell::UnsafeCell;
 use std::ffi::c_void;
@@ -370,8 +371,9 @@ pub fn symbols() -> impl Iterator<Item = (&'static str, usize)> {
     unsafe extern "C" {
         fn __gcc_personality_v0();
     }
-    let machine: [(&'static str, usize); 8] = [
+    let machine: [(&'static str, usize); 9] = [
         ("echo_empty", value::empty().addr()),
+        (TLS_OFFSET_SYMBOL, arch::tls_offset().addr()),
         ("__morestack", arch::__morestack as *const () as usize),
         (
             "__morestack_allocate_stack_space",

@@ -6,6 +6,8 @@ use crate::coroutine::{Coroutine, Operation, State, WaitInfo};
 use crate::future;
 use crate::position;
 use crate::registry;
+use crate::sync::held;
+use crate::sync::lock::{self, Holders, Lock};
 use std::collections::HashMap;
 use std::ffi::c_void;
 use std::fmt::Write as _;
@@ -86,7 +88,47 @@ fn describe(coroutine: &Coroutine, numbers: &mut Numbers, text: &mut String) {
     if let Some(spawn) = position::site(coroutine.spawned_at) {
         let _ = write!(text, ", spawned at {}:{}", spawn.file, spawn.line);
     }
+    if let Operation::Lock | Operation::ReadLock = coroutine.wait.operation {
+        text.push_str(&holders_text(coroutine.wait.object.cast()));
+    }
     text.push('\n');
+}
+
+/// `; coroutine 1 (work) holds it`
+fn holders_text(lock: *const Lock) -> String {
+    // SAFETY: the coroutine that waits owns a reference to the lock, and nothing runs.
+    match unsafe { lock::holders(lock) } {
+        Holders::Nobody => String::new(),
+        Holders::Coroutine(id) => match with_id(id) {
+            Some(holder) => format!("; coroutine {id} ({}) holds it", holder.name()),
+            None => format!("; coroutine {id}, which has ended, holds it"),
+        },
+        Holders::Thread => "; a thread holds it".to_owned(),
+        Holders::Readers(count) => readers_text(lock, count),
+    }
+}
+
+/// Names one of them.
+fn readers_text(lock: *const Lock, count: u64) -> String {
+    let mut coroutines = registry::live().into_iter();
+    // SAFETY: nothing runs.
+    let reader = coroutines.find(|&coroutine| unsafe { held::reads(coroutine, lock.cast()) });
+    let Some(reader) = reader else {
+        return format!("; readers that have ended hold it ({count})");
+    };
+    // SAFETY: as above.
+    let reader = unsafe { &*reader };
+    let others = match count {
+        1 => " reads it".to_owned(),
+        _ => format!(" and {} more read it", count - 1),
+    };
+    format!("; coroutine {} ({}){others}", reader.id, reader.name())
+}
+
+fn with_id(id: u64) -> Option<&'static Coroutine> {
+    let mut coroutines = registry::live().into_iter();
+    // SAFETY: control blocks are never unmapped, and nothing runs.
+    coroutines.find_map(|coroutine| unsafe { coroutine.as_ref().filter(|live| live.id == id) })
 }
 
 /// ` at FILE:LINE in FUNCTION`, or nothing when the place is not known.
@@ -107,15 +149,16 @@ fn operation_text(wait: &WaitInfo, numbers: Option<&mut Numbers>) -> String {
         Operation::Await => return await_text(wait, numbers),
         Operation::Send => ("send to", "channel"),
         Operation::Receive => ("receive from", "channel"),
-        Operation::Lock => ("lock", "lock"),
-        Operation::ReadLock => ("read_lock", "lock"),
+        // SAFETY: the coroutine that waits owns a reference to the lock.
+        Operation::Lock => ("lock", unsafe { lock::noun(wait.object.cast()) }),
+        Operation::ReadLock => ("read_lock", "rwlock"),
         Operation::WaitGroup => ("wait for", "wait group"),
         Operation::Semaphore => ("acquire", "semaphore"),
         Operation::Once => ("wait for", "once"),
     };
     match numbers {
         Some(numbers) => format!("{verb} {noun} {}", numbers.of(noun, wait.object)),
-        None => format!("{verb} a {noun}"),
+        None => format!("{verb} {} {noun}", lock::article(noun)),
     }
 }
 

@@ -206,6 +206,32 @@ impl Queue {
         self.tail().is_null()
     }
 
+    /// How many are in it.
+    pub unsafe fn len(&self) -> u32 {
+        let (mut len, mut node) = (0, self.tail());
+        // SAFETY: as in `push`.
+        unsafe {
+            while !node.is_null() {
+                len += 1;
+                node = (*node).next;
+                if node == self.tail() {
+                    break;
+                }
+            }
+        }
+        len
+    }
+
+    /// Puts a waiter that is in no queue before all others.
+    pub unsafe fn push_first(&self, node: *mut Waiter) {
+        let last = self.tail();
+        // SAFETY: as in `push`. The list is circular: only its tail says where it begins.
+        unsafe { self.push(node) };
+        if !last.is_null() {
+            self.tail.store(last, Relaxed);
+        }
+    }
+
     /// Appends a waiter that is in no queue.
     #[inline]
     pub unsafe fn push(&self, node: *mut Waiter) {
@@ -367,12 +393,27 @@ pub fn calling_party() -> Party {
 /// released.
 #[inline(always)]
 pub unsafe fn wait(queue: &Queue, node: *mut Waiter) -> Outcome {
+    // SAFETY: passed on.
+    unsafe { wait_in(queue, Queue::push, node) }
+}
+
+/// As [`wait`], before all others.
+pub unsafe fn wait_first(queue: &Queue, node: *mut Waiter) -> Outcome {
+    // SAFETY: passed on.
+    unsafe { wait_in(queue, Queue::push_first, node) }
+}
+
+/// How a waiter is put into a queue.
+type Push = unsafe fn(&Queue, *mut Waiter);
+
+#[inline(always)]
+unsafe fn wait_in(queue: &Queue, push: Push, node: *mut Waiter) -> Outcome {
     // SAFETY: the lock keeps the waiter alive, and the object lives at least until the caller is woken. What is needed of the waiter is read
     // before it is queued, while the compiler still knows it.
     unsafe {
         let (party, object) = ((*node).party, (*node).object);
         let info = WaitInfo::new((*node).purpose.operation(), object, (*node).position);
-        queue.push(node);
+        push(queue, node);
         let lock = &raw const (*object).lock;
         match party {
             Party::Coroutine(coroutine) => {
@@ -508,6 +549,9 @@ pub unsafe fn wake_party(party: Party, wake: Wake) {
     }
 }
 
+/// What the runtime function of a thread gets from [`ThreadParker::block`] that is to try again.
+pub const AGAIN: u64 = 1;
+
 /// Blocks one thread that is no worker.
 pub struct ThreadParker {
     thread: Thread,
@@ -530,6 +574,7 @@ impl ThreadParker {
         match parker.wake.into_inner() {
             Some(Wake::Raise(exception)) => Outcome::raise(exception),
             Some(Wake::Value(word)) => Outcome::value(word),
+            Some(Wake::Again) => Outcome::value(AGAIN),
             None => unreachable!("a thread is woken with a result"),
         }
     }

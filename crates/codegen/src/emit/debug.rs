@@ -22,9 +22,11 @@ pub const COUNT: &str = ", !tbaa !8";
 pub const LENGTH: &str = ", !tbaa !9";
 /// Of what a block holds, or a reference refers to. (Variables are not marked: a reference may refer to one.)
 pub const CONTENTS: &str = ", !tbaa !10";
+/// Marks a load of what never changes while a function runs.
+pub const INVARIANT: &str = ", !invariant.load !11";
 
 /// Flags, unit, the shared subroutine type and the kinds of memory come first.
-const FIRST: usize = 11;
+const FIRST: usize = 12;
 const UNIT: usize = 2;
 const ROUTINE_TYPE: usize = 3;
 
@@ -93,6 +95,7 @@ impl Emitter<'_> {
 !8 = !{{!5, !5, i64 0}}
 !9 = !{{!6, !6, i64 0}}
 !10 = !{{!7, !7, i64 0}}
+!11 = !{{}}
 {}",
             self.debug.nodes
         )

@@ -10,6 +10,7 @@ mod debug;
 mod desc;
 mod fast_path;
 mod function;
+mod lock_path;
 mod ops;
 mod place;
 mod program;
@@ -84,6 +85,8 @@ struct Emitter<'a> {
     intrinsics: BTreeSet<String>,
     /// Types whose dup and drop helpers are needed.
     helpers: BTreeSet<(types::Helper, echo_sema::types::Ty)>,
+    /// Whether the thread-local block is read.
+    uses_tls: bool,
     positions: Positions,
     debug: debug::Debug,
 }
@@ -120,6 +123,7 @@ impl<'a> Emitter<'a> {
             runtime: BTreeSet::new(),
             intrinsics: BTreeSet::new(),
             helpers: BTreeSet::new(),
+            uses_tls: false,
             positions: Positions {
                 rows: vec![(0, 0, 0, 0)],
                 index: HashMap::new(),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use echo_abi::ABI_VERSION;
+use echo_abi::layout::TLS_OFFSET_SYMBOL;
 use echo_abi::symbols::{self, Class, Machine, Symbol};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::FileId;
@@ -217,6 +218,10 @@ drop{number}:
     /// The `declare` lines of what is in use, from the one table.
     fn declarations(&self) -> String {
         let mut out = String::from("@echo_empty = external global i8, align 8\n");
+        if self.uses_tls {
+            writeln!(out, "@{TLS_OFFSET_SYMBOL} = external constant i64, align 8")
+                .expect("writing to a string cannot fail");
+        }
         for symbol in symbols::SYMBOLS {
             if self.runtime.contains(symbol.name) {
                 out.push_str(&declaration(symbol));

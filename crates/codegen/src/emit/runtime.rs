@@ -42,7 +42,7 @@ impl Body<'_, '_> {
         let (callee, arguments) = (format!("@{name}"), arguments.join(", "));
         let result = result_type(symbol.result);
         let end = match self.fast_path(name, args, &values) {
-            FastPath::None => None,
+            FastPath::None => self.lock_path(name, args, &values, dst),
             FastPath::Instead(value) => {
                 self.assign_result(dst, &value);
                 return;

@@ -22,6 +22,7 @@ const B0: BlockId = BlockId(0);
 /// What generated code may refer to beside the table of runtime symbols.
 const ALSO_ALLOWED: &[&str] = &[
     "echo_empty",
+    "echo_tls_offset",
     "echo_start",
     "echo_line_table",
     "echo_unwind_resume",
@@ -896,4 +897,41 @@ fn what_a_channel_is_like_is_read() {
         let text = text_of_call(chan(), symbol, vec![], result);
         assert!(!text.contains(symbol), "{symbol} is called\n{text}");
     }
+}
+
+#[test]
+fn a_lock_in_nobodys_way_needs_no_call() {
+    for (symbol, order) in [
+        ("echo_mutex_lock", "acquire monotonic"),
+        ("echo_mutex_unlock", "release monotonic"),
+    ] {
+        let mut build = main_function();
+        let ty = build.program.types.intern(TyKind::Mutex(Ty::INT));
+        let handle = build.param("handle", ty);
+        let args = vec![RtArg::Value(Operand::Var(handle)), RtArg::Position];
+        build.runtime(B0, None, symbol, args);
+        return_zero(&mut build, B0);
+        let text = check(build);
+        assert!(text.contains(order), "{text}");
+    }
+}
+
+/// The text of a `get` of a mutex around a value of that type.
+fn text_of_get(value: Ty) -> String {
+    let mut build = main_function();
+    let ty = build.program.types.intern(TyKind::Mutex(value));
+    let handle = build.param("handle", ty);
+    let out = build.var("out", value);
+    let handle = RtArg::Value(Operand::Var(handle));
+    let args = vec![handle, RtArg::Out(out), RtArg::Position];
+    build.runtime(B0, None, "echo_mutex_get", args);
+    return_zero(&mut build, B0);
+    check(build)
+}
+
+#[test]
+fn only_plain_values_are_read_without_a_call() {
+    let asks_who_is_in = "load atomic i64";
+    assert!(text_of_get(Ty::INT).contains(asks_who_is_in));
+    assert!(!text_of_get(Ty::STRING).contains(asks_who_is_in));
 }

@@ -35,6 +35,14 @@ global_asm!(
     ".size echo_tls, 64",
     "echo_tls: .zero 64",
     ".popsection",
+    // For generated code, which has to work in the JIT too: bytes from the thread pointer to the block.
+    ".pushsection .data.rel.ro,\"aw\"",
+    ".p2align 3",
+    ".globl echo_tls_offset",
+    ".type echo_tls_offset, @object",
+    ".size echo_tls_offset, 8",
+    "echo_tls_offset: .quad echo_tls@tpoff",
+    ".popsection",
 );
 
 /// Bytes below a segment's limit that code may use without a check: 256 by LLVM's small frames; a stub's call and six registers to park or to
@@ -71,6 +79,14 @@ macro_rules! read_tls {
         };
         word
     }};
+}
+
+/// Where generated code reads how far this module's thread-local block is from the thread pointer.
+pub fn tls_offset() -> *const isize {
+    unsafe extern "C" {
+        static echo_tls_offset: isize;
+    }
+    &raw const echo_tls_offset
 }
 
 /// The coroutine this thread runs, or null.
@@ -165,11 +181,26 @@ pub unsafe fn prepare(coroutine: *mut Coroutine, top: usize) {
 /// # Safety
 /// The caller owns the coroutine, which is parked by a stub (not preempted).
 pub unsafe fn slide_raise(coroutine: *mut Coroutine) {
+    // SAFETY: passed on.
+    unsafe { slide(coroutine, raise_pending) }
+}
+
+/// Makes a parked coroutine try again to get a lock when it is resumed, as if its stub called [`acquire_again`](crate::sync::lock::acquire_again).
+///
+/// # Safety
+/// As for [`slide_raise`]; it waits for the lock.
+pub unsafe fn slide_again(coroutine: *mut Coroutine) {
+    // SAFETY: passed on.
+    unsafe { slide(coroutine, again) }
+}
+
+/// Lets a parked coroutine wake up in `code`, as if that had been called by what called its stub.
+unsafe fn slide(coroutine: *mut Coroutine, code: unsafe extern "C" fn()) {
     // SAFETY: six saved registers and a return address lie at `rsp`; the word below is within the slack.
     unsafe {
         let registers = (*coroutine).rsp as *mut usize;
         core::ptr::copy(registers, registers.sub(1), 6);
-        registers.add(5).write(raise_pending as *const () as usize);
+        registers.add(5).write(code as *const () as usize);
         (*coroutine).rsp -= 8;
     }
 }
@@ -412,6 +443,12 @@ unsafe extern "C" fn raise_pending() {
         ".cfi_endproc",
         outcome = sym outcome,
     )
+}
+
+/// What a coroutine wakes up in that is to try again.
+#[unsafe(naked)]
+unsafe extern "C" fn again() {
+    crate::outcome_stub!(crate::sync::lock::acquire_again)
 }
 
 /// Replaces `resume` at the end of a landing pad: rdi = the exception.

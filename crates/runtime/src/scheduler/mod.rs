@@ -48,6 +48,7 @@ use crate::deadlines;
 use crate::in_place;
 use crate::outcome;
 use crate::stack::Cache;
+use crate::sync::held;
 use echo_abi::layout::EntryDesc;
 use idle::Idle;
 use node::{Node, Nodes};
@@ -116,6 +117,14 @@ pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
                 }
                 (*coroutine).wake_value = Box::into_raw(exception) as usize as u64;
                 arch::slide_raise(coroutine);
+            }
+            Wake::Again => {
+                arch::slide_again(coroutine);
+                (*coroutine).set_state(State::Ready);
+                return match current_worker() {
+                    Some(worker) => worker.push(coroutine),
+                    None => inject(coroutine),
+                };
             }
         }
         (*coroutine).set_state(State::Ready);
@@ -190,7 +199,6 @@ pub unsafe fn start(
         (*coroutine).exception = ptr::null_mut();
         (*coroutine).completion = completion;
         (*coroutine).held = ptr::null_mut();
-        (*coroutine).release_held = None;
         (*coroutine).in_place = ptr::null_mut();
         (*coroutine)
             .claim
@@ -220,6 +228,11 @@ pub unsafe fn discard(coroutine: *mut Coroutine) {
 /// Takes a coroutine that is going to run in place out of its queue, if that is easy; otherwise it stays there as a tombstone.
 pub(crate) fn take_out(coroutine: *mut Coroutine) -> bool {
     current_worker().is_some_and(|worker| worker.take_out(coroutine))
+}
+
+/// Whether the calling runtime function may spin for a moment: other workers run, and this one has nothing else to do.
+pub fn has_time_to_spin() -> bool {
+    current_worker().is_some_and(Worker::has_time_to_spin)
 }
 
 /// Whether coroutines can be started.
@@ -275,8 +288,8 @@ pub(crate) unsafe fn end_coroutine(coroutine: *mut Coroutine, ended: &Ended) -> 
             Ended::Completed => State::Completed,
             Ended::Failed(_) => State::Failed,
         });
-        if let Some(release) = (*coroutine).release_held.take() {
-            release(coroutine);
+        if !(*coroutine).held.is_null() {
+            held::release_held(coroutine);
         }
         if (*coroutine).args_on_heap {
             let size = (*(*(*coroutine).entry).args).size as usize;

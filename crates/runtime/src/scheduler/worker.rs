@@ -277,6 +277,14 @@ impl Worker {
         self.run_next.load(Ordering::SeqCst).is_null()
     }
 
+    /// Whether another worker is awake, and this one has nothing to run but what runs.
+    pub fn has_time_to_spin(&self) -> bool {
+        let scheduler = self.scheduler();
+        scheduler.idle.sleeping.load(Ordering::Relaxed) + 1 < scheduler.workers.len()
+            && self.has_nothing_next()
+            && self.queue.is_empty()
+    }
+
     /// Whether others could take something from this worker.
     pub fn has_spare_work(&self) -> bool {
         !self.queue.is_empty() || !self.unstarted.is_empty()

@@ -14,8 +14,10 @@ use crate::coroutine::{Coroutine, State};
 use crate::door::thread_local;
 use crate::memory;
 use crate::scheduler;
-use crate::waiter::{Party, Purpose, Waitable, Waiter};
+use crate::waiter::{Purpose, Waitable, Waiter};
+use echo_abi::layout::{COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET};
 use std::cell::Cell;
+use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -33,6 +35,7 @@ thread_local! {
 static THREADS: AtomicU64 = AtomicU64::new(0);
 
 /// One thing that somebody holds, or the place in an object for it.
+#[repr(C)]
 pub struct Hold {
     next: *mut Hold,
     object: *mut Waitable,
@@ -58,12 +61,17 @@ impl Hold {
     }
 }
 
+// Generated code keeps the list too.
+const _: () = {
+    assert!(offset_of!(Hold, next) == 0);
+    assert!(offset_of!(Coroutine, id) == COROUTINE_ID_OFFSET);
+    assert!(offset_of!(Coroutine, held) == COROUTINE_HELD_OFFSET);
+};
+
 /// Who somebody is, and where the list of what it holds begins.
 #[derive(Clone, Copy)]
 pub struct Identity {
     pub holder: Holder,
-    /// Null for a thread.
-    coroutine: *mut Coroutine,
     list: *mut *mut Hold,
 }
 
@@ -75,7 +83,6 @@ impl Identity {
         unsafe {
             Identity {
                 holder: (*coroutine).id + 1,
-                coroutine,
                 list: (&raw mut (*coroutine).held).cast(),
             }
         }
@@ -101,7 +108,6 @@ impl Identity {
         });
         Identity {
             holder,
-            coroutine: ptr::null_mut(),
             list: HELD.with(Cell::as_ptr),
         }
     }
@@ -112,10 +118,6 @@ impl Identity {
         unsafe {
             Identity {
                 holder: (*node).value.addr() as Holder,
-                coroutine: match (*node).party {
-                    Party::Coroutine(coroutine) => coroutine,
-                    _ => ptr::null_mut(),
-                },
                 list: (*node).extra.cast(),
             }
         }
@@ -132,6 +134,23 @@ pub fn candidate(object: *const Waitable, purpose: Purpose, position: u32) -> *m
         (*node).extra = caller.list.cast();
     }
     node
+}
+
+/// The id of a holder that is a coroutine.
+pub fn coroutine_id(holder: Holder) -> Option<u64> {
+    (holder & THREAD == 0).then(|| holder - 1)
+}
+
+/// Whether a coroutine reads `object`, for reports: while nothing runs.
+pub unsafe fn reads(coroutine: *const Coroutine, object: *const Waitable) -> bool {
+    // SAFETY: promised by the caller, so the list does not change.
+    unsafe {
+        let mut hold: *const Hold = (*coroutine).held.cast();
+        while !hold.is_null() && !(*hold).is(object, Purpose::ReadLock) {
+            hold = (*hold).next;
+        }
+        !hold.is_null()
+    }
 }
 
 /// A link for a reader of `object`.
@@ -156,9 +175,6 @@ pub unsafe fn insert(hold: *mut Hold, holder: Identity) {
     unsafe {
         (*hold).next = *holder.list;
         *holder.list = hold;
-        if !holder.coroutine.is_null() {
-            (*holder.coroutine).release_held = Some(release_held);
-        }
     }
 }
 
@@ -220,7 +236,7 @@ unsafe fn link_to(object: *const Waitable, purpose: Purpose, caller: Identity) -
     ptr::null_mut()
 }
 
-/// The hook of a control block: its coroutine has ended. What one that failed holds is released and poisoned; what one that just returned holds stays
+/// A coroutine that holds something has ended. What one that failed holds is released and poisoned; what one that just returned holds stays
 /// locked for ever, as in Go.
 pub unsafe fn release_held(coroutine: *mut Coroutine) {
     // SAFETY: the coroutine has ended; the scheduler gives its control block to us once. A link in an object is read before the object is
@@ -229,7 +245,6 @@ pub unsafe fn release_held(coroutine: *mut Coroutine) {
         let failed = (*coroutine).state() == State::Failed;
         let mut hold: *mut Hold = (*coroutine).held.cast();
         (*coroutine).held = ptr::null_mut();
-        (*coroutine).release_held = None;
         while !hold.is_null() {
             let (next, object, purpose) = ((*hold).next, (*hold).object, (*hold).purpose);
             match purpose {

@@ -1,22 +1,35 @@
 //! `Mutex[T]` and `RwLock[T]`: a mutex is a lock that nobody reads.
 //!
 //! # The state
-//! One word says who is in: nobody ([`FREE`]), a writer (its identity, shifted), or readers ([`SHARED`] and their number, shifted). The identity is not an
-//! address: it stays true after the coroutine's control block is used again.
-//! * While [`QUEUED`] is not set, anybody lets itself in or goes with one compare-and-swap, without the spin lock.
-//! * `QUEUED` is set under the spin lock, by one who is about to wait and finds the lock taken. From then on the word is changed under the spin lock
-//!   only: nobody overtakes a waiter, and nobody leaves without looking at the queue. It is cleared with the last waiter.
-//! * So who finds `QUEUED` when giving up takes the spin lock, and by then the waiter is in the queue.
+//! One word says who is in: nobody, a writer (its identity, shifted), or readers ([`SHARED`] and their number, shifted). The identity is not an
+//! address: it stays true after the coroutine's control block is used again. Beside that the word has three flags:
+//! * [`QUEUED`]: somebody waits. Changed under the spin lock only, set while somebody is in, or a waiter is about to be let in. So who gives up a
+//!   lock and finds it in what is left of the word takes the spin lock, and by then the waiter is in the queue.
+//! * [`WOKEN`]: a waiter was woken to try again and has not yet: nobody else needs to be woken. Set under the spin lock while nobody is in; cleared by
+//!   that waiter, when it gets in or goes back to the queue.
+//! * [`HANDED`]: nobody enters by itself; who gives up lets in the next waiter. Never together with `WOKEN`. Set and cleared under the spin lock.
 //!
-//! Letting oneself in acquires, going releases; who hands the lock over has acquired what all before it released.
+//! Entering is a compare-and-swap from a word without holder and without `HANDED`, which keeps the flags. Going is one too,
+//! which takes the holder out and keeps the flags; readers go under the spin lock while `QUEUED` is set. Entering acquires, going releases; who hands
+//! the lock over has acquired what all before it released.
+//!
+//! Generated code enters and goes as a writer by itself, with the same instructions (`emit/lock_path.rs` of the compiler), and calls [`acquire`] and
+//! [`release`] for all but that: [`release`] also where what it would leave behind is `QUEUED` without `WOKEN`.
+//!
+//! # Who is next
+//! A mutex may be entered past those who wait: who runs goes on running, and short sections do not cost a switch each. The first in the queue is woken
+//! when the lock is given up, and tries again ([`acquire_again`]); if it loses it is the first in the queue again. So that it does not lose for ever, one
+//! that loses when the queue has not been empty for [`PATIENCE_NS`] sets `HANDED`: all who wait at that moment get the lock in turn, one from the other.
+//!
+//! Of an `RwLock`, `HANDED` is set with `QUEUED` always: a reader enters only when nobody waits, so writers are not starved; whoever gives up lets in the
+//! next writer, or all readers up to the next writer.
 //!
 //! # Invariants
 //! * A writer excludes all others; readers share.
-//! * Waiters stand in one queue (guarded by the spin lock), first in, first out. A reader is let in at once only when nobody waits, so writers are not
-//!   starved; whoever gives up lets in the next writer, or all readers up to the next writer.
+//! * While the queue is not empty, somebody is in or `WOKEN` is set, or somebody who has just gone is about to take the spin lock.
+//! * Waiters stand in one queue, guarded by the spin lock, as are `crowded_since`, `to_hand_over`, `lost` and `orphaned`.
 //! * The value may be read by a holder and written by a writer.
 //! * The link `hold` belongs to the writer ([`held`]).
-//! * `lost` and `orphaned` are guarded by the spin lock.
 //!
 //! Locking again what one holds already is a deadlock, as in Go; the report names it.
 
@@ -29,20 +42,38 @@ use crate::door::{
 use crate::handle;
 use crate::panic;
 use crate::scheduler::{self, Outcome, Wake};
+use crate::timer;
+use crate::unwind;
 use crate::value;
-use crate::waiter::{self, Claimed, Purpose, Queue, Waitable};
-use echo_abi::layout::{DESC_MANAGED, TypeDesc};
+use crate::waiter::{self, AGAIN, Claimed, Purpose, Queue, Waitable, Waiter};
+use echo_abi::layout::{
+    DESC_MANAGED, LOCK_HANDED, LOCK_HOLD_OFFSET, LOCK_QUEUED, LOCK_SHIFT, LOCK_STATE_OFFSET,
+    LOCK_VALUE_OFFSET, LOCK_WOKEN, TypeDesc,
+};
 use std::cell::Cell;
+use std::hint;
+use std::mem::offset_of;
 use std::ptr;
 
 /// Nobody is in, and nobody waits.
 const FREE: u64 = 0;
 /// Somebody waits.
-const QUEUED: u64 = 1;
+const QUEUED: u64 = LOCK_QUEUED;
+/// Somebody who waited was woken to try again.
+const WOKEN: u64 = LOCK_WOKEN;
+/// Nobody enters but who is let in.
+const HANDED: u64 = LOCK_HANDED;
+const FLAGS: u64 = QUEUED | WOKEN | HANDED;
 /// Readers are in; the bits above [`SHIFT`] are their number.
-const SHARED: u64 = 2;
-const SHIFT: u32 = 2;
+const SHARED: u64 = 8;
+const SHIFT: u32 = LOCK_SHIFT;
 const ONE_READER: u64 = 1 << SHIFT;
+
+/// How long there may be a queue before one that loses has the lock handed from one to the next.
+const PATIENCE_NS: u64 = 1_000_000;
+/// Times a lock is looked at again before its caller waits, where others run at the same time; and the pauses before the first.
+const LOOKS: u32 = 4;
+const PAUSES: u32 = 8;
 
 /// Header of the block; the value follows.
 #[repr(C)]
@@ -60,10 +91,19 @@ pub struct Lock {
     hold: Hold,
     /// Holders that have ended and stay in for ever.
     lost: Cell<u64>,
+    /// Since when there has been a queue, or since all who were in it had their turn.
+    crowded_since: Cell<u64>,
+    /// Who are still to be let in before [`HANDED`] is cleared.
+    to_hand_over: Cell<u32>,
 }
 
 /// Values lie behind the header, aligned for any type.
 const VALUE_OFFSET: usize = size_of::<Lock>().next_multiple_of(16);
+const _: () = {
+    assert!(offset_of!(Lock, state) == LOCK_STATE_OFFSET);
+    assert!(offset_of!(Lock, hold) == LOCK_HOLD_OFFSET);
+    assert!(VALUE_OFFSET == LOCK_VALUE_OFFSET);
+};
 
 /// A new lock around `value` (moved).
 pub unsafe fn new(desc: *const TypeDesc, value: *mut u8, is_mutex: bool) -> *mut Lock {
@@ -80,6 +120,8 @@ pub unsafe fn new(desc: *const TypeDesc, value: *mut u8, is_mutex: bool) -> *mut
             desc,
             hold: Hold::new(Purpose::Lock),
             lost: Cell::new(0),
+            crowded_since: Cell::new(0),
+            to_hand_over: Cell::new(0),
         });
         (*lock).hold.init(lock.cast());
         if (*desc).flags & DESC_MANAGED != 0 {
@@ -133,22 +175,74 @@ pub unsafe fn acquire(lock: *mut Lock, position: u32) -> Outcome {
 /// Acquires the lock: `Purpose::Lock` to write, `Purpose::ReadLock` to read.
 #[inline(never)]
 pub unsafe fn acquire_any(lock: *mut Lock, position: u32, purpose: Purpose) -> Outcome {
+    // SAFETY: passed on.
+    unsafe {
+        let mut outcome = enter_or_wait(lock, position, purpose, Attempt::First);
+        // A thread has waited meanwhile; a coroutine that is woken to try again does so in `acquire_again`.
+        while outcome == Outcome::value(AGAIN) {
+            outcome = enter_or_wait(lock, position, purpose, Attempt::Woken);
+        }
+        outcome
+    }
+}
+
+/// What a coroutine wakes up in that is to try again: its wait says for what.
+pub unsafe extern "C" fn acquire_again() -> Outcome {
+    unwind::guard(|| {
+        let coroutine = scheduler::current().expect("a coroutine was woken");
+        // SAFETY: it runs here, and owns a reference to the lock that it waited for.
+        unsafe {
+            let wait = (*coroutine).wait;
+            let lock = wait.object.cast_mut().cast();
+            enter_or_wait(lock, wait.position, Purpose::Lock, Attempt::Woken)
+        }
+    })
+}
+
+/// Whether who wants to enter has waited already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    First,
+    /// [`WOKEN`] is its own to clear.
+    Woken,
+}
+
+impl Attempt {
+    /// The state that an attempt leads to, however it ended.
+    #[inline(always)]
+    fn settled(self, state: u64) -> u64 {
+        match self {
+            Attempt::First => state,
+            Attempt::Woken => state & !WOKEN,
+        }
+    }
+}
+
+unsafe fn enter_or_wait(
+    lock: *mut Lock,
+    position: u32,
+    purpose: Purpose,
+    attempt: Attempt,
+) -> Outcome {
     // SAFETY: the caller owns a reference.
     unsafe {
         let this = &*lock;
         let caller = Identity::of_caller();
-        if this.enter(purpose, caller.holder) {
+        if this.enter_soon(purpose, caller.holder, attempt) {
             held::insert(hold_of(lock, purpose), caller);
             return Outcome::DONE;
         }
         this.base.lock.lock();
-        if this.enter_or_announce(purpose, caller.holder) {
+        if this.enter_or_announce(purpose, caller.holder, attempt) {
             this.base.lock.unlock();
             held::insert(hold_of(lock, purpose), caller);
             return Outcome::DONE;
         }
         let node = held::candidate(&this.base, purpose, position);
-        waiter::wait(&this.waiters, node)
+        match attempt {
+            Attempt::First => waiter::wait(&this.waiters, node),
+            Attempt::Woken => waiter::wait_first(&this.waiters, node),
+        }
     }
 }
 
@@ -157,7 +251,7 @@ pub unsafe fn try_acquire(lock: *mut Lock) -> bool {
     // SAFETY: the caller owns a reference; the link of a lock is the writer's.
     unsafe {
         let caller = Identity::of_caller();
-        let is_free = (*lock).change(FREE, written_by(caller.holder));
+        let is_free = (*lock).enter(Purpose::Lock, caller.holder, Attempt::First);
         if is_free {
             held::insert(&raw mut (*lock).hold, caller);
         }
@@ -173,10 +267,7 @@ pub unsafe fn release(lock: *mut Lock, position: u32) -> Outcome {
         if let Some(coroutine) = scheduler::current()
             && held::take_newest(&raw mut (*lock).hold, Identity::of(coroutine))
         {
-            let written = (*lock).state.load(Relaxed) & !QUEUED;
-            if !(*lock).change(written, FREE) {
-                (*lock).hand_over(Purpose::Lock);
-            }
+            (*lock).leave(Purpose::Lock);
             return Outcome::DONE;
         }
         release_any(lock, position, Purpose::Lock)
@@ -199,9 +290,7 @@ pub unsafe fn release_any(lock: *mut Lock, position: u32, purpose: Purpose) -> O
         if purpose == Purpose::ReadLock {
             held::free_of_reader(hold);
         }
-        if !this.leave(purpose) {
-            this.hand_over(purpose);
-        }
+        this.leave(purpose);
         Outcome::DONE
     }
 }
@@ -248,6 +337,38 @@ pub unsafe fn is_poisoned(lock: *mut Lock) -> bool {
     unsafe { (*lock).poisoned.load(Relaxed) }
 }
 
+/// What reports call it.
+pub unsafe fn noun(lock: *const Lock) -> &'static str {
+    // SAFETY: somebody owns a reference.
+    unsafe { (*lock).noun() }
+}
+
+/// Of such a noun.
+pub fn article(noun: &str) -> &'static str {
+    if noun == "rwlock" { "an" } else { "a" }
+}
+
+/// Who is in.
+pub enum Holders {
+    Nobody,
+    /// Its id.
+    Coroutine(u64),
+    Thread,
+    /// How many.
+    Readers(u64),
+}
+
+/// Who is in, for reports.
+pub unsafe fn holders(lock: *const Lock) -> Holders {
+    // SAFETY: somebody owns a reference.
+    let state = unsafe { (*lock).state.load(Relaxed) };
+    match state >> SHIFT {
+        0 => Holders::Nobody,
+        count if state & SHARED != 0 => Holders::Readers(count),
+        writer => held::coroutine_id(writer).map_or(Holders::Thread, Holders::Coroutine),
+    }
+}
+
 /// A writer has ended; its hold is no longer in a list.
 pub unsafe fn writer_ended(lock: *mut Lock, failed: bool) {
     // SAFETY: passed on.
@@ -271,30 +392,47 @@ unsafe fn holder_ended(lock: *mut Lock, purpose: Purpose, failed: bool) {
     unsafe {
         let this = &*lock;
         this.base.lock.lock();
-        let claimed = if failed {
-            this.leave_and_admit(purpose)
+        let next = if failed {
+            this.take_out(purpose);
+            this.choose_next()
         } else {
             this.lost.set(this.lost.get() + 1);
-            Claimed::new()
+            Next::Nobody
         };
         let free = this.orphaned.get() && this.is_abandoned();
         this.base.lock.unlock();
-        wake_admitted(lock, claimed);
+        wake_next(lock, next);
         if free {
             dispose(lock);
         }
     }
 }
 
-/// Wakes those that were let in.
-unsafe fn wake_admitted(lock: *mut Lock, claimed: Claimed) {
-    for node in claimed {
-        // SAFETY: a claimed candidate is parked and owns a reference to the lock until it is woken; its hold is its own from now on.
-        unsafe {
-            let (party, holder) = ((*node).party, Identity::of_candidate(node));
-            held::insert(hold_of(lock, (*node).purpose), holder);
-            waiter::put_node(node);
-            waiter::wake_party(party, Wake::Value(0));
+/// Who is to be woken when a lock was given up.
+enum Next {
+    Nobody,
+    /// To try again.
+    Tries(*mut Waiter),
+    /// They are in.
+    Enter(Claimed),
+}
+
+/// Without the spin lock.
+unsafe fn wake_next(lock: *mut Lock, next: Next) {
+    // SAFETY: a claimed candidate is parked and owns a reference to the lock until it is woken; its hold is its own from now on.
+    unsafe {
+        match next {
+            Next::Nobody => {}
+            Next::Tries(node) => {
+                let party = (*node).party;
+                waiter::put_node(node);
+                waiter::wake_party(party, Wake::Again);
+            }
+            Next::Enter(claimed) => claimed.for_each(|node| {
+                let holder = Identity::of_candidate(node);
+                held::insert(hold_of(lock, (*node).purpose), holder);
+                waiter::wake(node, 0);
+            }),
         }
     }
 }
@@ -314,23 +452,29 @@ fn written_by(holder: Holder) -> u64 {
     holder << SHIFT
 }
 
+/// Whether one may enter as a writer.
+#[inline(always)]
+fn is_free(state: u64) -> bool {
+    state & !(QUEUED | WOKEN) == 0
+}
+
 /// The state with one more holder; `None` when it has to wait.
-#[inline]
+#[inline(always)]
 fn with(state: u64, purpose: Purpose, holder: Holder) -> Option<u64> {
     match purpose {
-        Purpose::ReadLock if state == FREE => Some(SHARED | ONE_READER),
-        Purpose::ReadLock if state & (SHARED | QUEUED) == SHARED => Some(state + ONE_READER),
+        Purpose::ReadLock if is_free(state) => Some(state | SHARED | ONE_READER),
+        Purpose::ReadLock if state & (SHARED | HANDED) == SHARED => Some(state + ONE_READER),
         Purpose::ReadLock => None,
-        _ => (state == FREE).then_some(written_by(holder)),
+        _ => is_free(state).then_some(state | written_by(holder)),
     }
 }
 
-/// The state of a lock where nobody waits with one holder less.
-#[inline]
+/// The state with one holder less.
+#[inline(always)]
 fn without(state: u64, purpose: Purpose) -> u64 {
     match purpose {
-        Purpose::ReadLock if state != SHARED | ONE_READER => state - ONE_READER,
-        _ => FREE,
+        Purpose::ReadLock if state & !FLAGS != SHARED | ONE_READER => state - ONE_READER,
+        _ => state & FLAGS,
     }
 }
 
@@ -341,6 +485,10 @@ unsafe fn place(lock: *mut Lock) -> *mut u8 {
 }
 
 impl Lock {
+    fn noun(&self) -> &'static str {
+        if self.is_mutex { "mutex" } else { "rwlock" }
+    }
+
     fn is_managed(&self) -> bool {
         // SAFETY: descriptors live as long as the program.
         unsafe { (*self.desc).flags & DESC_MANAGED != 0 }
@@ -348,17 +496,14 @@ impl Lock {
 
     /// Only the holder itself can find itself here, so no lock is needed.
     fn is_written_by_caller(&self) -> bool {
-        self.state.load(Relaxed) & !QUEUED == written_by(Identity::of_caller().holder)
+        self.state.load(Relaxed) & !FLAGS == written_by(Identity::of_caller().holder)
     }
 
     fn not_held(&self, operation: &str, position: u32) -> Outcome {
-        let (article, name) = if self.is_mutex {
-            ("a", "mutex")
-        } else {
-            ("an", "rwlock")
-        };
+        let noun = self.noun();
+        let article = article(noun);
         panic::raise(
-            format!("{operation} of {article} {name} that this coroutine does not hold"),
+            format!("{operation} of {article} {noun} that this coroutine does not hold"),
             position,
         )
     }
@@ -372,10 +517,11 @@ impl Lock {
     }
 
     /// Lets a holder in if nobody is in the way.
-    fn enter(&self, purpose: Purpose, holder: Holder) -> bool {
+    #[inline(always)]
+    fn enter(&self, purpose: Purpose, holder: Holder, attempt: Attempt) -> bool {
         let mut state = self.state.load(Relaxed);
         while let Some(next) = with(state, purpose, holder) {
-            if self.change(state, next) {
+            if self.change(state, attempt.settled(next)) {
                 return true;
             }
             state = self.state.load(Relaxed);
@@ -383,52 +529,134 @@ impl Lock {
         false
     }
 
-    /// Counts a holder out if nobody waits.
-    fn leave(&self, purpose: Purpose) -> bool {
-        let mut state = self.state.load(Relaxed);
-        while state & QUEUED == 0 {
-            if self.change(state, without(state, purpose)) {
-                return true;
-            }
-            state = self.state.load(Relaxed);
+    /// As [`enter`](Self::enter); where others run that may go soon, and nobody waits for this worker, looks again a few times.
+    fn enter_soon(&self, purpose: Purpose, holder: Holder, attempt: Attempt) -> bool {
+        if self.enter(purpose, holder, attempt) {
+            return true;
         }
-        false
+        scheduler::has_time_to_spin()
+            && (0..LOOKS).any(|look| {
+                (0..PAUSES << look).for_each(|_| hint::spin_loop());
+                self.enter(purpose, holder, attempt)
+            })
     }
 
     /// Lets a holder in, or sets [`QUEUED`] because somebody is in the way. Under the spin lock.
-    fn enter_or_announce(&self, purpose: Purpose, holder: Holder) -> bool {
+    fn enter_or_announce(&self, purpose: Purpose, holder: Holder, attempt: Attempt) -> bool {
+        let flags = self.flags_of_queue(attempt);
         loop {
             let state = self.state.load(Relaxed);
-            match with(state, purpose, holder) {
-                Some(next) if self.change(state, next) => return true,
-                None if state & QUEUED != 0 || self.change(state, state | QUEUED) => return false,
-                _ => {}
+            let entered = with(state, purpose, holder);
+            let next = entered.unwrap_or(state | flags);
+            if self.change(state, attempt.settled(next)) {
+                return entered.is_some();
             }
         }
     }
 
-    /// Ends a hold where somebody waited a moment ago.
+    /// What one adds to the state that is about to wait. Under the spin lock.
+    fn flags_of_queue(&self, attempt: Attempt) -> u64 {
+        if !self.is_mutex {
+            self.to_hand_over.set(u32::MAX);
+            return QUEUED | HANDED;
+        }
+        let now = timer::now_ns();
+        // SAFETY: the queue is guarded by the spin lock.
+        let waiting = unsafe { self.waiters.len() };
+        if attempt == Attempt::First {
+            if waiting == 0 {
+                self.crowded_since.set(now);
+            }
+            return QUEUED;
+        }
+        if now.saturating_sub(self.crowded_since.get()) < PATIENCE_NS {
+            return QUEUED;
+        }
+        self.to_hand_over.set(waiting + 1);
+        QUEUED | HANDED
+    }
+
+    /// Counts a holder out, and lets in or wakes who is next.
+    #[inline(always)]
+    fn leave(&self, purpose: Purpose) {
+        let mut state = self.state.load(Relaxed);
+        while purpose != Purpose::ReadLock || state & QUEUED == 0 {
+            let left = without(state, purpose);
+            if self.change(state, left) {
+                if left & (QUEUED | WOKEN) == QUEUED {
+                    self.pass_on(None);
+                }
+                return;
+            }
+            state = self.state.load(Relaxed);
+        }
+        self.pass_on(Some(purpose));
+    }
+
+    /// Lets in or wakes who is next, where somebody waited a moment ago; counts a holder out before, if there is still one to.
     #[inline(never)]
-    unsafe fn hand_over(&self, purpose: Purpose) {
-        // SAFETY: the caller owns a reference, those that are let in too.
+    fn pass_on(&self, leaving: Option<Purpose>) {
+        // SAFETY: the caller owns a reference, those that wait too.
         unsafe {
             self.base.lock.lock();
-            let claimed = self.leave_and_admit(purpose);
+            if let Some(purpose) = leaving {
+                self.take_out(purpose);
+            }
+            let next = self.choose_next();
             self.base.lock.unlock();
-            wake_admitted(ptr::from_ref(self).cast_mut(), claimed);
+            wake_next(ptr::from_ref(self).cast_mut(), next);
         }
     }
 
-    /// Counts a holder out and lets in who is next: to be woken once the spin lock, which is held, is released.
-    unsafe fn leave_and_admit(&self, purpose: Purpose) -> Claimed {
-        let mut claimed = Claimed::new();
+    /// Counts a holder out. Under the spin lock.
+    fn take_out(&self, purpose: Purpose) {
+        let mut state = self.state.load(Relaxed);
+        while !self.change(state, without(state, purpose)) {
+            state = self.state.load(Relaxed);
+        }
+    }
+
+    /// Whom to wake once the spin lock, which is held, is released.
+    unsafe fn choose_next(&self) -> Next {
+        // SAFETY: passed on.
+        unsafe {
+            if self.state.load(Relaxed) & HANDED == 0 {
+                self.choose_to_try()
+            } else {
+                self.hand_over()
+            }
+        }
+    }
+
+    /// The first waiter tries again, unless somebody is in, who will look when it goes, or has been woken already.
+    unsafe fn choose_to_try(&self) -> Next {
         // SAFETY: the queue is guarded by the spin lock.
         unsafe {
-            if self.leave(purpose) {
-                return claimed;
+            let Some(first) = self.waiters.first() else {
+                self.state.fetch_and(!QUEUED, Relaxed);
+                return Next::Nobody;
+            };
+            self.waiters.remove(first);
+            let others = if self.waiters.is_empty() { 0 } else { QUEUED };
+            while self.state.load(Relaxed) == QUEUED {
+                if self.change(QUEUED, WOKEN | others) {
+                    return Next::Tries(first);
+                }
             }
-            // Somebody waits, so nobody else changes the state.
-            let mut state = without(self.state.load(Acquire) & !QUEUED, purpose);
+            self.waiters.push_first(first);
+        }
+        Next::Nobody
+    }
+
+    /// Lets in who is next, if nobody is in the way. Nobody else enters or waits meanwhile, and no reader goes.
+    unsafe fn hand_over(&self) -> Next {
+        let mut claimed = Claimed::new();
+        let mut state = self.state.load(Acquire) & !FLAGS;
+        if state != FREE && state & SHARED == 0 {
+            return Next::Nobody;
+        }
+        // SAFETY: the queue is guarded by the spin lock.
+        unsafe {
             while let Some(node) = self.waiters.first()
                 && let Some(next) =
                     with(state, (*node).purpose, Identity::of_candidate(node).holder)
@@ -436,18 +664,24 @@ impl Lock {
                 self.waiters.remove(node);
                 claimed.push(node);
                 state = next;
+                self.to_hand_over.set(self.to_hand_over.get() - 1);
             }
-            if !self.waiters.is_empty() {
-                state |= QUEUED;
-            }
-            self.state.store(state, Release);
         }
-        claimed
+        if !self.waiters.is_empty() {
+            state |= QUEUED;
+            if self.to_hand_over.get() > 0 {
+                state |= HANDED;
+            } else {
+                self.crowded_since.set(timer::now_ns());
+            }
+        }
+        self.state.store(state, Release);
+        Next::Enter(claimed)
     }
 
     /// Whether nobody is in who could still go. Under the spin lock, of an orphan: nobody enters, and nobody waits.
     fn is_abandoned(&self) -> bool {
-        let state = self.state.load(Acquire) & !QUEUED;
+        let state = self.state.load(Acquire) & !FLAGS;
         let holders = match state {
             FREE => 0,
             _ if state & SHARED != 0 => state >> SHIFT,
