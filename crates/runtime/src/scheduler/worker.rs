@@ -282,7 +282,7 @@ impl Worker {
         let scheduler = self.scheduler();
         scheduler.idle.sleeping.load(Ordering::Relaxed) + 1 < scheduler.workers.len()
             && self.has_nothing_next()
-            && self.queue.is_empty()
+            && !self.has_spare_work()
     }
 
     /// Whether others could take something from this worker.
