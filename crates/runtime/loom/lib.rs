@@ -38,8 +38,8 @@ pub mod scheduler {
     pub mod queue;
 
     pub use crate::threads::{
-        Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake, create, current, park, ready,
-        spawn, start, timer_added, timer_shard,
+        Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake, create, current, has_time_to_spin,
+        park, ready, spawn, start, timer_added, timer_shard,
     };
 }
 

@@ -53,6 +53,10 @@ pub unsafe fn spawn(
     1
 }
 
+pub fn has_time_to_spin() -> bool {
+    false
+}
+
 pub fn timer_shard() -> usize {
     0
 }

@@ -36,9 +36,18 @@ struct Lock(Handle<lock::Lock>);
 
 impl Lock {
     fn new() -> Lock {
+        Lock::of_kind(false)
+    }
+
+    /// That may be entered past those who wait.
+    fn mutex() -> Lock {
+        Lock::of_kind(true)
+    }
+
+    fn of_kind(is_mutex: bool) -> Lock {
         let mut word = 0u64;
         // SAFETY: the descriptor is constant and describes a word.
-        let lock = unsafe { lock::new(value::int_desc(), (&raw mut word).cast(), false) };
+        let lock = unsafe { lock::new(value::int_desc(), (&raw mut word).cast(), is_mutex) };
         Lock(Handle::new(lock, lock::destroy))
     }
 
@@ -90,6 +99,20 @@ fn three_writers_take_turns() {
         lock.write(|| add_one(&contents));
         others.into_iter().for_each(join);
         assert_eq!(look(&contents), 3);
+    });
+}
+
+/// Catches a `WOKEN` that stays when who was woken enters or waits again, one that is not left alone by a release, and a lock that is entered while it is
+/// handed over.
+#[test]
+fn who_waits_for_a_mutex_tries_again() {
+    model(2, || {
+        let (lock, contents) = (Lock::mutex(), contents());
+        let others = [(); 2].map(|()| writer(&lock, &contents));
+        lock.write(|| add_one(&contents));
+        lock.write(|| add_one(&contents));
+        others.into_iter().for_each(join);
+        assert_eq!(look(&contents), 4);
     });
 }
 

@@ -185,7 +185,7 @@ pub unsafe fn slide_raise(coroutine: *mut Coroutine) {
     unsafe { slide(coroutine, raise_pending) }
 }
 
-/// Makes a parked coroutine try again to get a lock when it is resumed, as if its stub called [`acquire_again`](crate::sync::lock::acquire_again).
+/// Makes a parked coroutine try again to get a lock when it is resumed, as if its stub called [`acquire_again`](crate::sync::rows::acquire_again).
 ///
 /// # Safety
 /// As for [`slide_raise`]; it waits for the lock.
@@ -448,7 +448,7 @@ unsafe extern "C" fn raise_pending() {
 /// What a coroutine wakes up in that is to try again.
 #[unsafe(naked)]
 unsafe extern "C" fn again() {
-    crate::outcome_stub!(crate::sync::lock::acquire_again)
+    crate::outcome_stub!(crate::sync::rows::acquire_again)
 }
 
 /// Replaces `resume` at the end of a landing pad: rdi = the exception.

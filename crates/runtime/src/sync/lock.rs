@@ -37,13 +37,12 @@ use super::held::{self, Hold, Holder, Identity};
 use crate::channel::copy_value;
 use crate::door::{
     AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release,
+    Ordering::Release, spin_loop,
 };
 use crate::handle;
 use crate::panic;
 use crate::scheduler::{self, Outcome, Wake};
 use crate::timer;
-use crate::unwind;
 use crate::value;
 use crate::waiter::{self, AGAIN, Claimed, Purpose, Queue, Waitable, Waiter};
 use echo_abi::layout::{
@@ -51,7 +50,6 @@ use echo_abi::layout::{
     LOCK_VALUE_OFFSET, LOCK_WOKEN, TypeDesc,
 };
 use std::cell::Cell;
-use std::hint;
 use std::mem::offset_of;
 use std::ptr;
 
@@ -69,8 +67,8 @@ const SHARED: u64 = 8;
 const SHIFT: u32 = LOCK_SHIFT;
 const ONE_READER: u64 = 1 << SHIFT;
 
-/// How long there may be a queue before one that loses has the lock handed from one to the next.
-const PATIENCE_NS: u64 = 1_000_000;
+/// How long there may be a queue before one that loses has the lock handed from one to the next. Models have no time to lose.
+const PATIENCE_NS: u64 = if cfg!(loom) { 0 } else { 1_000_000 };
 /// Times a lock is looked at again before its caller waits, where others run at the same time; and the pauses before the first.
 const LOOKS: u32 = 4;
 const PAUSES: u32 = 8;
@@ -99,11 +97,12 @@ pub struct Lock {
 
 /// Values lie behind the header, aligned for any type.
 const VALUE_OFFSET: usize = size_of::<Lock>().next_multiple_of(16);
-const _: () = {
-    assert!(offset_of!(Lock, state) == LOCK_STATE_OFFSET);
-    assert!(offset_of!(Lock, hold) == LOCK_HOLD_OFFSET);
-    assert!(VALUE_OFFSET == LOCK_VALUE_OFFSET);
-};
+const _: () = assert!(
+    cfg!(loom)
+        || offset_of!(Lock, state) == LOCK_STATE_OFFSET
+            && offset_of!(Lock, hold) == LOCK_HOLD_OFFSET
+            && VALUE_OFFSET == LOCK_VALUE_OFFSET
+);
 
 /// A new lock around `value` (moved).
 pub unsafe fn new(desc: *const TypeDesc, value: *mut u8, is_mutex: bool) -> *mut Lock {
@@ -186,17 +185,15 @@ pub unsafe fn acquire_any(lock: *mut Lock, position: u32, purpose: Purpose) -> O
     }
 }
 
-/// What a coroutine wakes up in that is to try again: its wait says for what.
-pub unsafe extern "C" fn acquire_again() -> Outcome {
-    unwind::guard(|| {
-        let coroutine = scheduler::current().expect("a coroutine was woken");
-        // SAFETY: it runs here, and owns a reference to the lock that it waited for.
-        unsafe {
-            let wait = (*coroutine).wait;
-            let lock = wait.object.cast_mut().cast();
-            enter_or_wait(lock, wait.position, Purpose::Lock, Attempt::Woken)
-        }
-    })
+/// Goes on for a coroutine that was woken to try again: its wait says for what.
+pub fn acquire_again() -> Outcome {
+    let coroutine = scheduler::current().expect("a coroutine was woken");
+    // SAFETY: it runs here, and owns a reference to the lock that it waited for.
+    unsafe {
+        let wait = (*coroutine).wait;
+        let lock = wait.object.cast_mut().cast();
+        enter_or_wait(lock, wait.position, Purpose::Lock, Attempt::Woken)
+    }
 }
 
 /// Whether who wants to enter has waited already.
@@ -536,7 +533,7 @@ impl Lock {
         }
         scheduler::has_time_to_spin()
             && (0..LOOKS).any(|look| {
-                (0..PAUSES << look).for_each(|_| hint::spin_loop());
+                (0..PAUSES << look).for_each(|_| spin_loop());
                 self.enter(purpose, holder, attempt)
             })
     }

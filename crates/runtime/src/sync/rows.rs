@@ -2,6 +2,7 @@
 
 use super::{atomic, lock, once, semaphore, wait_group};
 use crate::scheduler::Outcome;
+use crate::unwind;
 use crate::waiter::Purpose;
 use atomic::Atomic;
 use std::sync::atomic::Ordering::SeqCst;
@@ -19,6 +20,11 @@ pub unsafe extern "C" fn echo_rwlock_new(desc: *mut u8, value: *mut u8) -> *mut 
 pub unsafe fn echo_mutex_lock(mutex: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
     unsafe { lock::acquire(mutex.cast(), position as u32) }
+}
+
+/// What a coroutine wakes up in that is to try again to get a lock.
+pub unsafe extern "C" fn acquire_again() -> Outcome {
+    unwind::guard(lock::acquire_again)
 }
 
 pub unsafe extern "C" fn echo_mutex_try_lock(mutex: *mut u8) -> bool {
