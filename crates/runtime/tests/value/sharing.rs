@@ -1,7 +1,7 @@
 //! Values that cross threads.
 
 use crate::support::*;
-use echo_abi::layout::Kind;
+use echo_abi::layout::{ARRAY_DATA_OFFSET, Kind};
 use echo_runtime::exports;
 use std::thread;
 
@@ -126,5 +126,5 @@ fn handles_inside_values_are_counted_like_blocks() {
 /// A copy of the first element.
 fn rows_first(rows: &Value) -> Value {
     // SAFETY: the array is not empty; elements follow its header.
-    unsafe { copy_of(&*inner(rows).cast(), rows.block().add(24)) }
+    unsafe { copy_of(&*inner(rows).cast(), rows.block().add(ARRAY_DATA_OFFSET)) }
 }
