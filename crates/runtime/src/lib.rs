@@ -6,6 +6,7 @@
 //! arch        registers, stack switching, __morestack, stubs       (the only assembly)
 //! door        the atomics, locks and threads of the code that loom checks
 //! lock        spin locks for short sections
+//! node_memory memory on the NUMA nodes, and what belongs to each
 //! memory      recycled pieces of memory
 //! stack       segments, big segments, page stacks, control blocks' memory
 //! outcome     what a runtime function tells its stub: return, yield, park, raise
@@ -45,6 +46,7 @@ pub mod handle;
 pub mod in_place;
 pub mod lock;
 mod memory;
+mod node_memory;
 pub mod outcome;
 pub mod panic;
 pub mod position;

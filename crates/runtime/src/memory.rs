@@ -3,10 +3,13 @@
 //! A thread takes from and gives to its own [`Magazine`]; a full batch that it has no room for goes to the [`Depot`] of that kind, where another thread
 //! finds it. So an allocation is a few instructions, whoever frees it, and a lock is taken once per batch. Pieces are never returned to the system.
 //!
+//! On a machine of several NUMA nodes ([`node_memory`]) a depot has batches for each of them, and a batch that leaves a thread is sorted: a piece that was given
+//! back by a worker of another node goes to those of its own.
+//!
 //! [`take`] and [`give`] are the general allocator for small pieces built on that; larger ones are the system's. Compiled with
 //! `--cfg echo_system_allocator` (for sanitizers, which then see every piece) all are.
 
-use crate::lock::SpinMutex;
+use crate::node_memory::{self, PerHome, Purpose};
 use std::cell::UnsafeCell;
 use std::ptr;
 
@@ -39,12 +42,37 @@ pub struct Depot {
     link: usize,
     /// Pieces in a batch.
     batch: usize,
-    batches: SpinMutex<Batches>,
+    batches: PerHome<Batches>,
 }
 
-struct Batches(Vec<List>);
+/// Of one home.
+struct Batches {
+    whole: Vec<List>,
+    /// Pieces that came one by one.
+    open: List,
+}
+
 // SAFETY: free pieces belong to whoever holds the list.
 unsafe impl Send for Batches {}
+
+impl Batches {
+    const EMPTY: Batches = Batches {
+        whole: Vec::new(),
+        open: List::EMPTY,
+    };
+
+    fn pop(&mut self) -> Option<List> {
+        let open = || std::mem::replace(&mut self.open, List::EMPTY);
+        let list = self.whole.pop().unwrap_or_else(open);
+        (!list.is_empty()).then_some(list)
+    }
+}
+
+impl Default for Batches {
+    fn default() -> Batches {
+        Batches::EMPTY
+    }
+}
 
 impl Depot {
     pub const fn new(bytes: usize, link: usize, batch: usize) -> Depot {
@@ -53,7 +81,17 @@ impl Depot {
             bytes,
             link,
             batch,
-            batches: SpinMutex::new(Batches(Vec::new())),
+            batches: PerHome::new(Batches::EMPTY),
+        }
+    }
+
+    /// A batch that belongs to no thread: of this thread's home, or of none.
+    fn pop(&self) -> Option<List> {
+        let home = node_memory::home();
+        let own = self.batches.of(home).lock().pop();
+        match home {
+            0 => own,
+            _ => own.or_else(|| self.batches.of(0).lock().pop()),
         }
     }
 
@@ -95,7 +133,7 @@ impl Magazine {
         }
         self.current = std::mem::replace(&mut self.spare, List::EMPTY);
         if self.current.is_empty() {
-            self.current = depot.batches.lock().0.pop()?;
+            self.current = depot.pop()?;
         }
         self.take(depot)
     }
@@ -139,8 +177,43 @@ impl Magazine {
 
 impl List {
     fn return_to(self, depot: &Depot) {
-        if !self.is_empty() {
-            depot.batches.lock().0.push(self);
+        if node_memory::are_several() {
+            self.return_home(depot);
+        } else if !self.is_empty() {
+            depot.batches.of(0).lock().whole.push(self);
+        }
+    }
+
+    /// Each piece to where it came from.
+    fn return_home(mut self, depot: &Depot) {
+        if self.fresh != self.fresh_end {
+            let home = node_memory::home_of(self.fresh.addr());
+            let (fresh, fresh_end) = (self.fresh, self.fresh_end);
+            let list = List {
+                fresh,
+                fresh_end,
+                ..List::EMPTY
+            };
+            depot.batches.of(home).lock().whole.push(list);
+        }
+        while !self.first.is_null() {
+            let home = node_memory::home_of(self.first.addr());
+            let mut batches = depot.batches.of(home).lock();
+            // Mostly all are of one home.
+            while !self.first.is_null() && node_memory::home_of(self.first.addr()) == home {
+                let piece = self.first;
+                // SAFETY: a free piece holds its link, and is ours.
+                unsafe {
+                    self.first = *depot.link(piece);
+                    *depot.link(piece) = batches.open.first;
+                }
+                batches.open.first = piece;
+                batches.open.count += 1;
+                if batches.open.count >= depot.batch {
+                    let whole = std::mem::replace(&mut batches.open, List::EMPTY);
+                    batches.whole.push(whole);
+                }
+            }
         }
     }
 }
@@ -208,8 +281,11 @@ pub fn take(bytes: usize) -> *mut u8 {
 fn take_fresh(magazine: &mut Magazine, class: usize) -> *mut u8 {
     let depot = &DEPOTS[class];
     let bytes = CHUNK_BYTES / depot.bytes * depot.bytes;
-    // SAFETY: any size may be asked for.
-    let chunk: *mut u8 = unsafe { libc::malloc(bytes) }.cast();
+    let chunk: *mut u8 = match node_memory::home() {
+        // SAFETY: any size may be asked for.
+        0 => unsafe { libc::malloc(bytes) }.cast(),
+        _ => node_memory::map(bytes, Purpose::Pieces),
+    };
     if chunk.is_null() {
         return chunk;
     }

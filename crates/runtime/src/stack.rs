@@ -1,7 +1,7 @@
 //! Memory for stacks and control blocks.
 //!
 //! * **Blocks**: first segments (four size classes) and control blocks, cut from slabs, recycled per worker ([`Cache`]) and between workers in
-//!   batches (the depot). Slabs are never returned; those of control blocks are known to the [`registry`](crate::registry).
+//!   batches (the depot). On machines of several NUMA nodes all of it stays on its node ([`node_memory`]). Slabs are never returned; those of control blocks are known to the [`registry`](crate::registry).
 //! * **Big segments**: reservations of the maximum stack size plus reserve, committed by use. No guard page: the prologues check.
 //! * **Page stacks**: for foreign code, which checks nothing: a guard page below each.
 //!
@@ -15,8 +15,8 @@
 
 use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
 use crate::coroutine::{Coroutine, State};
-use crate::lock::SpinMutex;
 use crate::memory::{Depot, Magazine};
+use crate::node_memory::{self, PerHome, Purpose};
 use crate::registry;
 use crate::scheduler;
 use crate::unwind::fatal;
@@ -60,7 +60,7 @@ pub static SLABS: AtomicU64 = AtomicU64::new(0);
 pub fn set_max_stack(bytes: usize) {
     let bytes = bytes.max(64 << 10).next_multiple_of(PAGE_BYTES);
     if MAX_STACK_BYTES.swap(bytes, Ordering::Relaxed) != bytes {
-        BIG.lock().clear();
+        BIG.all().for_each(|pool| pool.lock().clear());
     }
 }
 
@@ -91,8 +91,8 @@ static DEPOTS: [Depot; KINDS] = [
         BATCH,
     ),
 ];
-static BIG: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
-static PAGES: SpinMutex<Vec<usize>> = SpinMutex::new(Vec::new());
+static BIG: PerHome<Vec<usize>> = PerHome::new(Vec::new());
+static PAGES: PerHome<Vec<usize>> = PerHome::new(Vec::new());
 
 /// A worker's own free memory.
 pub struct Cache {
@@ -124,7 +124,7 @@ impl Cache {
 
     #[cold]
     fn take_from_slab(&mut self, kind: usize) -> *mut u8 {
-        let slab = map(SLAB_BYTES);
+        let slab = node_memory::map(SLAB_BYTES, Purpose::Pieces);
         SLABS.fetch_add(1, Ordering::Relaxed);
         if kind == CONTROL {
             registry::add_slab(slab.cast(), SLAB_BYTES / BLOCK_BYTES[kind]);
@@ -220,7 +220,11 @@ impl Cache {
         if let Some(base) = self.list(kind).pop() {
             return base;
         }
-        let mut pool = kind.pool().lock();
+        let home = node_memory::home();
+        let mut pool = kind.pool().of(home).lock();
+        if pool.is_empty() && home != 0 {
+            pool.append(&mut kind.pool().of(0).lock());
+        }
         if pool.is_empty() {
             kind.reserve(&mut pool);
         }
@@ -237,7 +241,7 @@ impl Cache {
         if list.len() > CACHED_STACKS {
             let surplus: Vec<usize> = list.drain(CACHED_STACKS / 2..).collect();
             surplus.iter().for_each(|&base| kind.trim(base));
-            kind.pool().lock().extend(surplus);
+            kind.return_home(&surplus);
         }
     }
 
@@ -249,7 +253,7 @@ impl Cache {
             .for_each(|(blocks, depot)| blocks.empty(depot));
         for kind in [StackKind::Big, StackKind::Pages] {
             let stacks = std::mem::take(self.list(kind));
-            kind.pool().lock().extend(stacks);
+            kind.return_home(&stacks);
         }
     }
 }
@@ -267,7 +271,7 @@ enum StackKind {
 }
 
 impl StackKind {
-    fn pool(self) -> &'static SpinMutex<Vec<usize>> {
+    fn pool(self) -> &'static PerHome<Vec<usize>> {
         match self {
             StackKind::Big => &BIG,
             StackKind::Pages => &PAGES,
@@ -281,10 +285,18 @@ impl StackKind {
         }
     }
 
+    /// Gives each stack to the pool of its home.
+    fn return_home(self, stacks: &[usize]) {
+        let home = |base: &usize| node_memory::home_of(*base);
+        for stacks in stacks.chunk_by(|left, right| home(left) == home(right)) {
+            self.pool().of(home(&stacks[0])).lock().extend(stacks);
+        }
+    }
+
     /// Reserves a region of stacks.
     fn reserve(self, pool: &mut Vec<usize>) {
         let bytes = self.bytes();
-        let region = map(bytes * STACKS_PER_REGION);
+        let region = node_memory::map(bytes * STACKS_PER_REGION, Purpose::Stacks);
         // SAFETY: the region was just mapped. A huge page would commit several stacks at once.
         unsafe {
             libc::madvise(
@@ -333,25 +345,6 @@ fn install_guard(base: usize) {
             fatal("cannot protect a stack's guard page (see vm.max_map_count)");
         }
     }
-}
-
-fn map(bytes: usize) -> *mut u8 {
-    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-    // SAFETY: a fresh anonymous mapping.
-    let memory = unsafe {
-        libc::mmap(
-            ptr::null_mut(),
-            bytes,
-            libc::PROT_READ | libc::PROT_WRITE,
-            flags,
-            -1,
-            0,
-        )
-    };
-    if memory == libc::MAP_FAILED {
-        fatal("out of memory for stacks");
-    }
-    memory.cast()
 }
 
 /// The learned size class of an entry: many workers read and bump it, precision does not matter.

@@ -372,7 +372,7 @@ fn visit<R>(f: impl FnOnce(&Scheduler) -> R) -> Option<R> {
 
 fn inject(coroutine: *mut Coroutine) {
     let injected = visit(|scheduler| {
-        let node = scheduler.nodes.here();
+        let node = scheduler.nodes.for_injected(coroutine);
         scheduler.nodes[node].injector.push_all(&[coroutine]);
         scheduler.wake_near(node);
     });

@@ -4,8 +4,9 @@
 //! calls that do not return. On a machine of one node there is one of everything, and nothing is pinned.
 
 use super::injector::Injector;
-use super::topology::{CpuMask, Topology};
+use super::topology::{self, CpuMask, Topology};
 use crate::coroutine::Coroutine;
+use crate::node_memory;
 use std::ops::{Deref, Range};
 
 pub struct Node {
@@ -20,11 +21,14 @@ pub struct Node {
     pub cpus: Option<CpuMask>,
     /// The kernel's number.
     pub number: usize,
+    /// Of its memory; 0 of the only node.
+    pub home: u8,
 }
 
 pub struct Nodes {
     nodes: Box<[Node]>,
-    /// The node, or the nearest one, of each CPU.
+    /// The node, or the nearest one, of each home but 0, and of each CPU.
+    of_home: Box<[u8]>,
     of_cpu: Box<[u8]>,
 }
 
@@ -42,6 +46,9 @@ impl Nodes {
     pub fn new(topology: &Topology, workers: usize) -> Nodes {
         let counts = topology.spread(workers);
         let used: Vec<usize> = (0..counts.len()).filter(|&node| counts[node] > 0).collect();
+        if used.len() > 1 {
+            node_memory::tell_nodes(topology.nodes.iter().map(|node| node.memory));
+        }
         let placed = topology.only(&used);
         let mut first = 0;
         let ranges: Vec<Range<usize>> = used
@@ -51,11 +58,20 @@ impl Nodes {
                 first - counts[node]..first
             })
             .collect();
+        let of_home = nearest(topology, &used);
+        let home = |index: usize| {
+            if used.len() > 1 {
+                used[index] as u8 + 1
+            } else {
+                0
+            }
+        };
         Nodes {
             nodes: (0..used.len())
-                .map(|index| Node::new(&placed, &ranges, index))
+                .map(|index| Node::new(&placed, &ranges, index, home(index)))
                 .collect(),
-            of_cpu: nearest_of_cpus(topology, &used),
+            of_cpu: by_cpu(topology, &of_home),
+            of_home,
         }
     }
 
@@ -70,6 +86,18 @@ impl Nodes {
         let injector = unsafe { Injector::of(coroutine) };
         let node = injector.and_then(|index| self.nodes.get(index));
         node.is_some_and(|node| node.injector.remove(coroutine))
+    }
+
+    /// The node for a coroutine that another thread wakes or starts: that of its stack, or of the CPU where the thread runs.
+    pub fn for_injected(&self, coroutine: *const Coroutine) -> usize {
+        if self.nodes.len() == 1 {
+            return 0;
+        }
+        // SAFETY: the caller's to wake, hence nobody writes.
+        match node_memory::home_of(unsafe { (*coroutine).rsp }) {
+            0 => self.here(),
+            home => usize::from(self.of_home[usize::from(home) - 1]),
+        }
     }
 
     /// The node of the CPU that the calling thread runs on.
@@ -91,7 +119,7 @@ impl Nodes {
 }
 
 impl Node {
-    fn new(topology: &Topology, ranges: &[Range<usize>], index: usize) -> Node {
+    fn new(topology: &Topology, ranges: &[Range<usize>], index: usize, home: u8) -> Node {
         let rings = topology.rings(index);
         let workers = |ring: &Vec<usize>| {
             let ranges = ring.iter().map(|&node| ranges[node].clone());
@@ -105,20 +133,26 @@ impl Node {
             near_to_far: rings.concat().into(),
             cpus: (topology.nodes.len() > 1).then(|| CpuMask::of(&node.cpus)),
             number: node.number,
+            home,
         }
     }
 }
 
-fn nearest_of_cpus(topology: &Topology, used: &[usize]) -> Box<[u8]> {
-    let bound = topology.nodes.iter().flat_map(|node| &node.cpus).max();
-    let mut of_cpu = vec![0; bound.map_or(0, |cpu| cpu + 1)];
-    for (number, node) in topology.nodes.iter().enumerate() {
+/// The index in `used` of the nearest used node of each node.
+fn nearest(topology: &Topology, used: &[usize]) -> Box<[u8]> {
+    let nearest = |(number, node): (usize, &topology::Node)| {
         let distance = |&index: &usize| (used[index] != number, node.distances[used[index]]);
         let nearest = (0..used.len()).min_by_key(distance);
-        let nearest = nearest.expect("some node has workers");
-        node.cpus
-            .iter()
-            .for_each(|&cpu| of_cpu[cpu] = nearest as u8);
+        nearest.expect("some node has workers") as u8
+    };
+    topology.nodes.iter().enumerate().map(nearest).collect()
+}
+
+fn by_cpu(topology: &Topology, of_node: &[u8]) -> Box<[u8]> {
+    let bound = topology.nodes.iter().flat_map(|node| &node.cpus).max();
+    let mut of_cpu = vec![0; bound.map_or(0, |cpu| cpu + 1)];
+    for (node, &nearest) in topology.nodes.iter().zip(of_node) {
+        node.cpus.iter().for_each(|&cpu| of_cpu[cpu] = nearest);
     }
     of_cpu.into()
 }

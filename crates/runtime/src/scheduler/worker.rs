@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::in_place;
 use crate::lock::SpinMutex;
 use crate::memory;
+use crate::node_memory;
 use crate::stack::Cache;
 use crate::unwind::fatal;
 use crate::value::print;
@@ -311,6 +312,7 @@ impl Worker {
             if let Some(cpus) = &self.home().cpus {
                 cpus.pin_thread();
             }
+            node_memory::settle(self.home().home);
             arch::set_worker(ptr::from_ref(self).cast_mut().cast());
             *self.limit.lock() = arch::stack_limit_address() as usize;
             self.scheduler().monitor_bell.rouse();
