@@ -28,9 +28,9 @@ pub const MAX_STREAK: u32 = 32;
 pub const FAIRNESS_PERIOD: u64 = 61;
 /// After so many of these periods the injectors of other nodes have their turn.
 const FOREIGN_PERIOD: u64 = 8;
-/// Rounds over the victims before a searcher gives up; the first ones stay on its node.
+/// Rounds over the victims before a searcher gives up; all but the last stay on its node, so that searchers in large machines do not fetch the queues of all
+/// workers again and again.
 const SEARCH_ROUNDS: u32 = 4;
-const NEAR_ROUNDS: u32 = 2;
 /// Ids a worker takes at a time.
 const ID_BLOCK: u64 = 64;
 /// Coroutines taken from the injector at a time.
@@ -522,7 +522,8 @@ impl Worker {
         let found = (0..SEARCH_ROUNDS).find_map(|round| {
             (0..round * 16).for_each(|_| std::hint::spin_loop());
             let rings = &self.home().rings;
-            let reach = if round < NEAR_ROUNDS { 1 } else { rings.len() };
+            let is_last = round + 1 == SEARCH_ROUNDS;
+            let reach = if is_last { rings.len() } else { 1 };
             self.steal(&rings[..reach])
                 .or_else(|| self.take_injected_nearby())
         });
