@@ -443,9 +443,13 @@ ECHO_PLAIN void echo_print_int(int64_t number);
 ECHO_PLAIN void echo_global_load(void *global, void *out, const void *desc);
 /** The global takes `value` (moved); what it held is dropped. */
 ECHO_PLAIN void echo_global_store(void *global, void *value, const void *desc);
+/** The global, an array, takes one more element (moved); nobody sees it half done. */
+ECHO_PLAIN void echo_global_push(void *global, const void *element, void *value);
 
 /* strings */
 ECHO_PLAIN void *echo_string_concat(void *left, void *right);
+/** As echo_string_concat, but `left` is moved; in place where it has no other owner. */
+ECHO_PLAIN void *echo_string_append(void *left, void *right);
 ECHO_PLAIN bool echo_string_equal(void *left, void *right);
 ECHO_PLAIN int32_t echo_string_compare(void *left, void *right);
 /** The character at `index`, counted in characters; panics when out of range. */

@@ -53,9 +53,13 @@ macro_rules! for_each_symbol {
             plain fn echo_global_load(global: ptr, out: ptr, desc: ptr) -> void;
             /// The global takes `value` (moved); what it held is dropped.
             plain fn echo_global_store(global: ptr, value: ptr, desc: ptr) -> void;
+            /// The global, an array, takes one more element (moved); nobody sees it half done.
+            plain fn echo_global_push(global: ptr, element: ptr, value: ptr) -> void;
 
             // ---- strings
             plain fn echo_string_concat(left: ptr, right: ptr) -> ptr;
+            /// As `echo_string_concat`, but `left` is moved; in place where it has no other owner.
+            plain fn echo_string_append(left: ptr, right: ptr) -> ptr;
             plain fn echo_string_equal(left: ptr, right: ptr) -> bool;
             plain fn echo_string_compare(left: ptr, right: ptr) -> i32;
             /// The character at `index`, counted in characters; panics when out of range.

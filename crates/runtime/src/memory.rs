@@ -259,6 +259,16 @@ fn class_of(bytes: usize) -> usize {
     (bytes.max(1) - 1) / GRAIN_BYTES
 }
 
+/// Bytes of the piece that [`take`] gives for so many.
+#[inline]
+pub fn room(bytes: usize) -> usize {
+    if is_small(bytes) {
+        DEPOTS[class_of(bytes)].bytes
+    } else {
+        bytes
+    }
+}
+
 /// A piece of so many bytes, aligned to 16; null when there is no memory.
 #[inline]
 pub fn take(bytes: usize) -> *mut u8 {

@@ -1,11 +1,11 @@
 //! Built-in functions and methods: one exhaustive match whose arms delegate.
 
-use echo_sema::typed::{BinaryOp, Builtin, Call, CompareOp};
+use echo_sema::typed::{BinaryOp, Builtin, Call, CompareOp, Expr, GlobalId, Root};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::body::{Body, int};
-use super::calls::Argument;
+use super::calls::{Argument, reference};
 use super::locks::Lock;
 use crate::ir::{self, Const, Header, Intrinsic, Op, Operand, RtArg, Terminator, Var};
 use crate::layout;
@@ -44,6 +44,12 @@ impl<'p> Body<'_, 'p> {
             self.panic(message, span);
             self.builder.start(holds);
             return Operand::Const(Const::Unit);
+        }
+        if let (Builtin::ArrayPush, [array, value]) = (builtin, call.args.as_slice())
+            && let Some(global) = whole_global(array)
+        {
+            let value = self.expr(value);
+            return self.push_to_global(global, value, span);
         }
         let args = self.arguments(&call.args, &[]);
         for arg in &args {
@@ -337,6 +343,15 @@ impl<'p> Body<'_, 'p> {
         self.builder.jump(end);
         self.builder.start(end);
         Operand::Var(result)
+    }
+}
+
+/// The global an argument refers to, if it is all of one.
+fn whole_global(arg: &Expr) -> Option<GlobalId> {
+    let place = reference(arg)?;
+    match place.root {
+        Root::Global(global) if place.path.is_empty() => Some(global),
+        _ => None,
     }
 }
 

@@ -187,7 +187,7 @@ impl<'p> Body<'_, 'p> {
 }
 
 /// The place an argument refers to.
-fn reference(arg: &Expr) -> Option<&Place> {
+pub fn reference(arg: &Expr) -> Option<&Place> {
     match &arg.kind {
         ExprKind::Ref(place) => Some(place),
         _ => None,

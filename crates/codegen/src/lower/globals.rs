@@ -48,6 +48,16 @@ impl<'p> Body<'_, 'p> {
         }
     }
 
+    /// The global, an array, takes one more element. (A change of a snapshot would copy all of it: the global owns it too.)
+    pub fn push_to_global(&mut self, global: GlobalId, value: Operand, span: Span) -> Operand {
+        self.check_initialised(global, span);
+        let ty = self.program().globals[global.0 as usize].ty;
+        let value = self.moved(value, span);
+        let address = self.global_address(global, ty, span);
+        let args = vec![address, RtArg::Desc(self.inner(ty)), value];
+        self.runtime("echo_global_push", args, Ty::VOID, span)
+    }
+
     fn global_address(&mut self, global: GlobalId, ty: Ty, span: Span) -> RtArg {
         let dst: Var = self.builder.temp(self.prepared().reference_to(ty));
         self.builder.emit(Op::GlobalAddress { dst, global }, span);

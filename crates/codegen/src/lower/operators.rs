@@ -5,7 +5,7 @@ use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::body::{Body, tag_const};
-use crate::ir::{Const, Op, Operand, RtArg};
+use crate::ir::{Const, Op, Operand, RtArg, Var};
 use crate::layout;
 
 impl<'p> Body<'_, 'p> {
@@ -90,6 +90,12 @@ impl<'p> Body<'_, 'p> {
     pub fn concat(&mut self, left: Operand, right: Operand, span: Span) -> Operand {
         let args = vec![RtArg::Value(left), RtArg::Value(right)];
         self.runtime("echo_string_concat", args, Ty::STRING, span)
+    }
+
+    /// `left` and what follows it; in place, unless another variable needs `left`.
+    pub fn append_text(&mut self, left: Var, right: Operand, span: Span) -> Operand {
+        let args = vec![RtArg::Move(left), RtArg::Value(right)];
+        self.runtime("echo_string_append", args, Ty::STRING, span)
     }
 
     pub fn formatted(&mut self, value: &'p Expr, span: Span) -> Operand {

@@ -8,7 +8,7 @@ use echo_syntax::span::Span;
 
 use super::body::{Body, Loop};
 use super::effects::{changes, root_local};
-use crate::ir::{self, Op, Operand, RtArg};
+use crate::ir::{self, Const, Op, Operand, RtArg, Var};
 use crate::layout;
 
 impl<'p> Body<'_, 'p> {
@@ -166,9 +166,9 @@ impl<'p> Body<'_, 'p> {
             && place.path.is_empty()
             && self.builder.ty(target.place.root) == place.ty
         {
-            let mut old = Operand::Var(target.place.root);
+            let mut old = target.place.root;
             if changes(value, local) {
-                old = Operand::Var(self.copied(old, span));
+                old = self.copied(Operand::Var(old), span);
             }
             let value = self.expr(value);
             let result = self.updated(old, op, value, place.ty, span);
@@ -178,27 +178,30 @@ impl<'p> Body<'_, 'p> {
         let value = self.expr(value);
         self.open(&target, span);
         let old = self.load(target.place.clone(), place.span);
-        let value = self.updated(Operand::Var(old), op, value, place.ty, span);
+        let checked = already_checked(target.place.clone());
+        let has_key = place.path.iter().any(|step| matches!(step, Step::Key(_)));
+        if place.ty == Ty::STRING && !has_key {
+            // Taken out, so that nothing else owns the text that grows.
+            let store = Op::Store {
+                place: checked.clone(),
+                value: Operand::Const(Const::Zero(Ty::STRING)),
+            };
+            self.builder.emit(store, place.span);
+        }
+        let value = self.updated(old, op, value, place.ty, span);
         let store = Op::Store {
-            place: already_checked(target.place.clone()),
+            place: checked,
             value,
         };
         self.builder.emit(store, place.span);
         self.close(&target, span);
     }
 
-    fn updated(
-        &mut self,
-        old: Operand,
-        op: BinaryOp,
-        value: Operand,
-        ty: Ty,
-        span: Span,
-    ) -> Operand {
+    fn updated(&mut self, old: Var, op: BinaryOp, value: Operand, ty: Ty, span: Span) -> Operand {
         if ty == Ty::STRING {
-            self.concat(old, value, span)
+            self.append_text(old, value, span)
         } else {
-            self.arith(op, old, value, ty, span)
+            self.arith(op, Operand::Var(old), value, ty, span)
         }
     }
 

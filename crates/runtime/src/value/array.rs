@@ -6,8 +6,8 @@
 //! * Elements are moved by copying their bytes; only [`unique`], slices and repetition make new owners.
 
 use super::block::{
-    alloc, block_bytes, claim_unique, empty, give_up, grow, grown_capacity, out_of_memory, retain,
-    try_alloc, try_alloc_zeroed,
+    alloc, block_bytes, claim_unique, empty, give_up, grow, grown_capacity, make_shared,
+    out_of_memory, retain, try_alloc, try_alloc_zeroed,
 };
 use super::compare::{self, float_order};
 use super::format::Formatter;
@@ -156,6 +156,26 @@ unsafe fn make_unique(place: *mut *mut u8, element: Desc, needed: usize) -> *mut
         *place = copy;
         release(block, element);
         copy
+    }
+}
+
+#[inline]
+unsafe fn push(place: *mut *mut u8, element: Desc, value: *const u8) {
+    // SAFETY: the place holds an array that its caller may change; the value is moved.
+    unsafe {
+        let len = len_of(*place);
+        let block = unique(place, element, len + 1);
+        move_one(value, at(block, element, len), element.size as usize);
+        set_len(block, len + 1);
+    }
+}
+
+/// Pushes a shared value to an array that is seen by several coroutines, but by none of them meanwhile.
+pub(super) unsafe fn push_shared(place: *mut *mut u8, element: Desc, value: *const u8) {
+    // SAFETY: as for `push`. What the array holds is shared already, and so is the value: only the block is plain now.
+    unsafe {
+        push(place, element, value);
+        make_shared(*place);
     }
 }
 
@@ -316,13 +336,7 @@ pub unsafe extern "C" fn echo_array_unique(place: *mut u8, element: *mut u8) {
 
 pub unsafe extern "C" fn echo_array_push(place: *mut u8, element: *mut u8, value: *mut u8) {
     // SAFETY: see above.
-    unsafe {
-        let (place, element) = (place.cast(), desc(element));
-        let len = len_of(*place);
-        let block = unique(place, element, len + 1);
-        move_one(value, at(block, element, len), element.size as usize);
-        set_len(block, len + 1);
-    }
+    unsafe { push(place.cast(), desc(element), value) }
 }
 
 pub unsafe fn echo_array_pop(

@@ -75,6 +75,17 @@ fn begin(block: *mut u8, flags: u32) -> Option<*mut u8> {
     Some(block)
 }
 
+/// Bytes of the memory of a block that came from [`alloc`]: at least as many as were asked for.
+pub unsafe fn room(block: *mut u8) -> usize {
+    // SAFETY: the caller owns the block.
+    unsafe {
+        match (*block.cast::<BlockHeader>()).flags {
+            SYSTEM => libc::malloc_usable_size(block.cast()),
+            bytes => memory::room(bytes as usize),
+        }
+    }
+}
+
 /// Makes a uniquely owned block that came from [`alloc`] longer; it may move.
 pub unsafe fn grow(block: *mut u8, bytes: usize) -> *mut u8 {
     // SAFETY: the block's only owner gives up the old address.
@@ -95,9 +106,9 @@ pub unsafe fn grow(block: *mut u8, bytes: usize) -> *mut u8 {
 unsafe fn move_small(block: *mut u8, old: usize, bytes: usize) -> *mut u8 {
     let moved = memory::take(bytes);
     if !moved.is_null() {
-        // SAFETY: promised by the caller; the new piece is larger.
+        // SAFETY: promised by the caller; the new piece is at least as large as the old one, all of which may be in use.
         unsafe {
-            ptr::copy_nonoverlapping(block, moved, old);
+            ptr::copy_nonoverlapping(block, moved, memory::room(old));
             (*moved.cast::<BlockHeader>()).flags = if bytes <= memory::SMALL_BYTES {
                 bytes as u32
             } else {

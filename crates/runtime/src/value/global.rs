@@ -1,10 +1,11 @@
 //! Globals that several coroutines may see: each read is a consistent snapshot.
 //!
 //! # Invariants
-//! * A global's memory is read and written under the lock that its address names. Locks are held for copying and counting only, never while
-//!   something is dropped, and no second one is taken meanwhile.
+//! * A global's memory is read and written under the lock that its address names. Locks are held for copying, counting and pushing only, never
+//!   while contents are dropped, and no second one is taken meanwhile.
 //! * What a global holds is shared (or immortal), so a reader's count of it is atomic.
 
+use super::array;
 use super::walk::{self, desc, is_managed};
 use crate::lock::SpinLock;
 use echo_abi::layout::TypeDesc;
@@ -51,6 +52,20 @@ pub unsafe extern "C" fn echo_global_store(global: *mut u8, value: *mut u8, of: 
         if !is_unset(value, desc) {
             walk::drop(value, desc);
         }
+    }
+}
+
+pub unsafe extern "C" fn echo_global_push(global: *mut u8, element: *mut u8, value: *mut u8) {
+    // SAFETY: the contract of the table. Under the lock nobody takes a snapshot, so an array without other owners is changed in place.
+    unsafe {
+        let of = desc(element);
+        if is_managed(of) {
+            walk::share(value, of);
+        }
+        let lock = lock_of(global);
+        lock.lock();
+        array::push_shared(global.cast(), of, value);
+        lock.unlock();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Strings: immutable UTF-8 blocks.
 //!
 //! # Invariants
-//! * The bytes are valid UTF-8 and never change once the block is handed out.
+//! * The bytes are valid UTF-8 and never change once the block is handed out, but for an only owner that appends to them.
 //! * `char_len == byte_len` exactly when the text is ASCII: then characters are found by their index at once. Otherwise they are counted from
 //!   the start.
 //! * The empty string is always [`block::empty`].
@@ -9,7 +9,9 @@
 //! Functions borrow their arguments and give an owned result, which may be an argument with one more owner.
 
 use super::array;
-use super::block::{alloc, block_bytes, empty, free, give_up, out_of_memory, retain};
+use super::block::{
+    alloc, block_bytes, claim_unique, empty, free, give_up, grow, out_of_memory, retain, room,
+};
 use crate::outcome::Outcome;
 use echo_abi::layout::{STRING_DATA_OFFSET, StringBlock};
 use std::num::{IntErrorKind, ParseIntError};
@@ -151,6 +153,35 @@ pub unsafe extern "C" fn echo_string_concat(left: *mut u8, right: *mut u8) -> *m
         let bytes = bytes_of(block);
         ptr::copy_nonoverlapping(head.as_ptr(), bytes, head.len());
         ptr::copy_nonoverlapping(tail.as_ptr(), bytes.add(head.len()), tail.len());
+        block
+    }
+}
+
+/// A text that is built piece by piece is not copied each time: its block grows by half when it is full.
+pub unsafe extern "C" fn echo_string_append(left: *mut u8, right: *mut u8) -> *mut u8 {
+    // SAFETY: see above. An only owner may change the block; `right` is another one, as its owner would be a second one of `left`.
+    unsafe {
+        let (head, tail) = (text(left).len(), text(right));
+        if tail.is_empty() {
+            return left;
+        }
+        if !claim_unique(left) {
+            let both = echo_string_concat(left, right);
+            drop_string(left);
+            return both;
+        }
+        let chars = char_len(left) + char_len(right);
+        let Some(bytes) = block_bytes(STRING_DATA_OFFSET, head + tail.len(), 1) else {
+            out_of_memory(usize::MAX)
+        };
+        let block = match bytes <= room(left) {
+            true => left,
+            false => grow(left, bytes.saturating_add(bytes / 2)),
+        };
+        ptr::copy_nonoverlapping(tail.as_ptr(), bytes_of(block).add(head), tail.len());
+        let string = block.cast::<StringBlock>();
+        (*string).byte_len = (head + tail.len()) as i64;
+        (*string).char_len = chars as i64;
         block
     }
 }

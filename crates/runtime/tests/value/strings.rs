@@ -1,12 +1,14 @@
 //! Strings: characters, pieces, parsing, builders.
 
 use crate::support::*;
+use echo_abi::layout::ARRAY_DATA_OFFSET;
 use echo_runtime::value::{
     echo_builder_clear, echo_builder_len, echo_builder_new, echo_builder_text, echo_builder_write,
-    echo_string_char_at, echo_string_chars, echo_string_concat, echo_string_contains,
-    echo_string_ends_with, echo_string_equal, echo_string_next, echo_string_parse_float,
-    echo_string_parse_int, echo_string_replace, echo_string_slice, echo_string_split,
-    echo_string_starts_with, echo_string_to_lower, echo_string_to_upper, echo_string_trim, empty,
+    echo_string_append, echo_string_char_at, echo_string_chars, echo_string_concat,
+    echo_string_contains, echo_string_ends_with, echo_string_equal, echo_string_next,
+    echo_string_parse_float, echo_string_parse_int, echo_string_replace, echo_string_slice,
+    echo_string_split, echo_string_starts_with, echo_string_to_lower, echo_string_to_upper,
+    echo_string_trim, empty,
 };
 
 fn char_len(value: &Value) -> i64 {
@@ -34,7 +36,7 @@ fn listed(block: *mut u8) -> Vec<String> {
     unsafe {
         let len = array.block().add(8).cast::<i64>().read() as usize;
         (0..len)
-            .map(|index| copy_of(string(), array.block().add(24 + index * 8)))
+            .map(|index| copy_of(string(), array.block().add(ARRAY_DATA_OFFSET + index * 8)))
             .map(|value| made(value.clone().moved()[0] as usize as *mut u8).text())
             .collect()
     }
@@ -126,6 +128,53 @@ fn concatenation() {
         assert_eq!(join("", "x"), "x");
         assert_eq!(join("x", ""), "x");
         assert_eq!(join("", ""), "");
+    });
+}
+
+fn append(left: Value, right: &Value) -> Value {
+    let block = left.block();
+    left.moved();
+    // SAFETY: `left` is given away, the others are ours.
+    made(unsafe { echo_string_append(block, right.block()) })
+}
+
+#[test]
+fn appending_to_a_text_of_one_owner_happens_in_place() {
+    checked(|| {
+        let (piece, mut whole, mut moves) = (text("aé"), text("x"), 0);
+        for _ in 0..10_000 {
+            let before = whole.block();
+            whole = append(whole, &piece);
+            moves += usize::from(whole.block() != before);
+        }
+        assert_eq!(whole.text(), format!("x{}", "aé".repeat(10_000)));
+        assert!(moves < 100, "{moves} copies");
+    });
+}
+
+#[test]
+fn appending_changes_no_other_owner_s_text() {
+    checked(|| {
+        let first = append(text("long enough to have a block"), &text("!"));
+        let other = first.clone();
+        let second = append(first, &text("?"));
+        assert_eq!(other.text(), "long enough to have a block!");
+        assert_eq!(second.text(), "long enough to have a block!?");
+        let twice = append(second.clone(), &second);
+        assert_eq!(second.text(), "long enough to have a block!?");
+        assert_eq!(twice.text(), second.text().repeat(2));
+    });
+}
+
+#[test]
+fn appending_to_what_was_shared() {
+    checked(|| {
+        let shared = text("ab");
+        shared.share();
+        let longer = append(shared, &text("c"));
+        assert_eq!((longer.text(), longer.count()), ("abc".into(), 1));
+        assert_eq!(append(text(""), &longer).text(), "abc");
+        assert_eq!(append(longer, &text("")).text(), "abc");
     });
 }
 
