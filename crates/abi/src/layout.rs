@@ -322,6 +322,17 @@ pub const WAIT_GROUP_COUNTER_OFFSET: usize = 16;
 /// Of a `Once`: an `i32`, [`ONCE_DONE`] when the function has been run.
 pub const ONCE_STATE_OFFSET: usize = 12;
 pub const ONCE_DONE: u32 = 2;
+/// Of a future: its spin lock, a byte that is 0 while nobody holds it.
+pub const FUTURE_LOCK_OFFSET: usize = 8;
+/// Its state, an `i32`; the outcome in the bits [`FUTURE_OUTCOME`], 0 while pending.
+pub const FUTURE_STATE_OFFSET: usize = 12;
+pub const FUTURE_OUTCOME: u32 = 3;
+/// The outcome of a future that has a value.
+pub const FUTURE_RESOLVED: u32 = 1;
+/// Who waits for it; null when nobody does.
+pub const FUTURE_WAITERS_OFFSET: usize = 24;
+/// The value.
+pub const FUTURE_VALUE_OFFSET: usize = 48;
 
 /// Offset from the thread pointer (`%fs`) of the word the split-stack prologue compares with.
 pub const STACK_LIMIT_FS_OFFSET: usize = 0x70;

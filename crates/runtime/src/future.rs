@@ -38,16 +38,19 @@ use crate::panic::{self, Exception};
 use crate::scheduler::{self, Outcome};
 use crate::value::{self, block};
 use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter};
-use echo_abi::layout::{DESC_MANAGED, EntryDesc, TypeDesc};
+use echo_abi::layout::{
+    DESC_MANAGED, EntryDesc, FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED,
+    FUTURE_STATE_OFFSET, FUTURE_VALUE_OFFSET, FUTURE_WAITERS_OFFSET, TypeDesc,
+};
 use std::ffi::c_void;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, offset_of};
 use std::ptr;
 
 pub const PENDING: u32 = 0;
-pub const RESOLVED: u32 = 1;
+pub const RESOLVED: u32 = FUTURE_RESOLVED;
 pub const REJECTED: u32 = 2;
 /// What the state says besides these.
-const OUTCOME: u32 = 3;
+const OUTCOME: u32 = FUTURE_OUTCOME;
 /// A coroutine will settle it, or has done so. Set from the start.
 const RUNNING: u32 = 4;
 /// There is no owner any more.
@@ -67,7 +70,15 @@ pub struct Future {
     pins: AtomicU32,
     slot: Slot,
 }
-const _: () = assert!(cfg!(loom) || size_of::<Future>() <= 64);
+#[cfg(not(loom))]
+const _: () = {
+    assert!(size_of::<Future>() <= 64);
+    // What generated code looks at.
+    assert!(offset_of!(Future, base) + offset_of!(Waitable, lock) == FUTURE_LOCK_OFFSET);
+    assert!(offset_of!(Future, state) == FUTURE_STATE_OFFSET);
+    assert!(offset_of!(Future, waiters) == FUTURE_WAITERS_OFFSET);
+    assert!(offset_of!(Future, slot) == FUTURE_VALUE_OFFSET);
+};
 
 /// What somebody wants of a future, and where it goes.
 #[derive(Clone, Copy)]
@@ -94,14 +105,14 @@ pub unsafe fn new(result: *const TypeDesc) -> *mut Future {
 }
 
 /// Bytes of a value that fit into the header.
-const SLOT_BYTES: usize = size_of::<Future>() - std::mem::offset_of!(Future, slot);
+const SLOT_BYTES: usize = size_of::<Future>() - offset_of!(Future, slot);
 
 #[inline(always)]
 unsafe fn create(result: *const TypeDesc, state: u32) -> *mut Future {
     // SAFETY: descriptors are constants of the program.
     let bytes = match unsafe { result.as_ref() } {
         Some(desc) if desc.size as usize > SLOT_BYTES => {
-            std::mem::offset_of!(Future, slot) + desc.size as usize
+            offset_of!(Future, slot) + desc.size as usize
         }
         _ => size_of::<Future>(),
     };

@@ -3,12 +3,15 @@
 
 use echo_abi::layout::{
     ATOMIC_VALUE_OFFSET, CHANNEL_LEN_OFFSET, CHANNEL_LOCK_OFFSET, CHANNEL_RECEIVERS_OFFSET,
-    CHANNEL_SENDERS_OFFSET, CHANNEL_STATE_OFFSET, ONCE_DONE, ONCE_STATE_OFFSET,
+    CHANNEL_SENDERS_OFFSET, CHANNEL_STATE_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED,
+    FUTURE_STATE_OFFSET, FUTURE_VALUE_OFFSET, FUTURE_WAITERS_OFFSET, ONCE_DONE, ONCE_STATE_OFFSET,
     WAIT_GROUP_COUNTER_OFFSET,
 };
 
-use super::function::Body;
-use crate::ir::{Operand, RtArg, SelectCase};
+use super::debug::COUNT;
+use super::function::{Body, slot_of};
+use super::types::Helper;
+use crate::ir::{Operand, RtArg, SelectCase, Var};
 use crate::layout;
 
 /// How a call of a runtime function can be spared.
@@ -19,6 +22,16 @@ pub enum FastPath {
     Instead(String),
     /// Where the condition (an `i1`) holds, with this result.
     If(String, &'static str),
+    /// The same, and this is to be done.
+    IfSo(String, &'static str, Done),
+}
+
+/// What a fast path does besides giving a result.
+pub enum Done {
+    /// Copies the value of a future to a variable.
+    Await { future: String, out: Var },
+    /// Settles a promise with the value of a variable.
+    Resolve { promise: String, value: Var },
 }
 
 impl Body<'_, '_> {
@@ -75,6 +88,30 @@ impl Body<'_, '_> {
                 let is_done = self.temp(&format!("icmp eq i32 {state}, {ONCE_DONE}"));
                 FastPath::If(is_done, "false")
             }
+            "echo_await" => match args[1] {
+                RtArg::Out(out) => {
+                    let done = Done::Await {
+                        future: handle.clone(),
+                        out,
+                    };
+                    FastPath::IfSo(self.is_resolved(handle), "", done)
+                }
+                _ => FastPath::None,
+            },
+            "echo_future_is_done" => {
+                let outcome = self.outcome(handle);
+                FastPath::Instead(self.temp(&format!("icmp ne i32 {outcome}, 0")))
+            }
+            "echo_promise_resolve" => match args[1] {
+                RtArg::MoveOut(value) if !self.is_managed_value(&args[1]) => {
+                    let done = Done::Resolve {
+                        promise: handle.clone(),
+                        value,
+                    };
+                    FastPath::IfSo(self.is_own_and_bare(handle), "true", done)
+                }
+                _ => FastPath::None,
+            },
             "echo_wait_group_wait" => {
                 let counter = self.load_field("i64", handle, WAIT_GROUP_COUNTER_OFFSET, "acquire");
                 FastPath::If(self.temp(&format!("icmp eq i64 {counter}, 0")), "")
@@ -109,6 +146,65 @@ impl Body<'_, '_> {
         self.temp(&format!(
             "atomicrmw {verb} ptr {place}, i64 {value} seq_cst, align 8"
         ))
+    }
+
+    // ------------------------------------------------------------ futures
+
+    fn outcome(&mut self, future: &str) -> String {
+        let state = self.load_field("i32", future, FUTURE_STATE_OFFSET, "acquire");
+        self.temp(&format!("and i32 {state}, {FUTURE_OUTCOME}"))
+    }
+
+    fn is_resolved(&mut self, future: &str) -> String {
+        let outcome = self.outcome(future);
+        self.temp(&format!("icmp eq i32 {outcome}, {FUTURE_RESOLVED}"))
+    }
+
+    /// Whether the promise has never crossed, nobody has settled it, and there are no callbacks: as `resolve` of the runtime.
+    fn is_own_and_bare(&mut self, promise: &str) -> String {
+        let count = self.temp(&format!(
+            "load atomic i32, ptr {promise} unordered, align 4{COUNT}"
+        ));
+        let state = self.load_field("i32", promise, FUTURE_STATE_OFFSET, "monotonic");
+        let waiters = self.load_field("i64", promise, FUTURE_WAITERS_OFFSET, "monotonic");
+        let is_own = self.temp(&format!("icmp sgt i32 {count}, 0"));
+        let is_pending = self.temp(&format!("icmp eq i32 {state}, 0"));
+        let is_alone = self.temp(&format!("icmp eq i64 {waiters}, 0"));
+        let both = self.temp(&format!("and i1 {is_own}, {is_pending}"));
+        self.temp(&format!("and i1 {both}, {is_alone}"))
+    }
+
+    /// What the fast path does.
+    pub fn do_fast(&mut self, done: &Done) {
+        match done {
+            Done::Await { future, out } => {
+                let slot = self.field(future, FUTURE_VALUE_OFFSET);
+                self.copy_value(&slot, &slot_of(*out), *out);
+                let ty = self.var_ty(*out);
+                if layout::is_managed(self.emitter.program, ty) {
+                    let dup = self.emitter.helper(Helper::Dup, ty);
+                    self.line(&format!("call void {dup}(ptr {})", slot_of(*out)));
+                }
+            }
+            Done::Resolve { promise, value } => {
+                let slot = self.field(promise, FUTURE_VALUE_OFFSET);
+                self.copy_value(&slot_of(*value), &slot, *value);
+                let state = self.field(promise, FUTURE_STATE_OFFSET);
+                self.line(&format!(
+                    "store atomic i32 {FUTURE_RESOLVED}, ptr {state} monotonic, align 4"
+                ));
+            }
+        }
+    }
+
+    /// Copies a value of the variable's type.
+    fn copy_value(&mut self, from: &str, to: &str, var: Var) {
+        let ty = self.var_ty(var);
+        if layout::layout(self.emitter.program, ty).size > 0 {
+            let llvm = self.emitter.ty(ty);
+            let value = self.temp(&format!("load {llvm}, ptr {from}"));
+            self.line(&format!("store {llvm} {value}, ptr {to}"));
+        }
     }
 
     // ------------------------------------------------------------ a look at channels

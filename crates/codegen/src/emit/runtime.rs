@@ -4,7 +4,7 @@ use echo_abi::layout::{CASE_RECEIVE, CASE_SEND, SELECT_DEFAULT, SELECT_POLL};
 use echo_abi::symbols::{self, Class};
 use echo_sema::types::Ty;
 
-use super::fast_path::FastPath;
+use super::fast_path::{Done, FastPath};
 use super::function::{Body, slot_of};
 use super::program::{machine_type, result_type};
 use crate::ir::{Const, FnId, Instr, Operand, RtArg, SelectCase, Var};
@@ -47,7 +47,8 @@ impl Body<'_, '_> {
                 self.assign_result(dst, &value);
                 return;
             }
-            FastPath::If(done, value) => Some(self.unless(&done, dst, value)),
+            FastPath::If(done, value) => Some(self.unless(&done, dst, value, None)),
+            FastPath::IfSo(done, value, what) => Some(self.unless(&done, dst, value, Some(&what))),
         };
         self.emitter.runtime.insert(name);
         let value = match symbol.class {
@@ -79,10 +80,13 @@ impl Body<'_, '_> {
     }
 
     /// Goes to the end, whose label is given back, with that result if the condition holds; what follows is for the other case.
-    fn unless(&mut self, done: &str, dst: Option<Var>, value: &str) -> String {
+    fn unless(&mut self, done: &str, dst: Option<Var>, value: &str, what: Option<&Done>) -> String {
         let [fast, slow, end] = ["fast", "slow", "done"].map(|stem| self.label(stem));
         self.line(&format!("br i1 {done}, label %{fast}, label %{slow}"));
         self.start(&fast);
+        if let Some(what) = what {
+            self.do_fast(what);
+        }
         self.assign_result(dst, value);
         self.line(&format!("br label %{end}"));
         self.start(&slow);
@@ -155,7 +159,9 @@ impl Body<'_, '_> {
         let end = match timeout {
             Operand::Const(Const::Int(time, _)) if *time == i128::from(SELECT_POLL) => {
                 let blocked = self.all_blocked(cases);
-                blocked.map(|blocked| self.unless(&blocked, Some(dst), &SELECT_DEFAULT.to_string()))
+                blocked.map(|blocked| {
+                    self.unless(&blocked, Some(dst), &SELECT_DEFAULT.to_string(), None)
+                })
             }
             _ => None,
         };

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use echo_abi::layout::{FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET};
 use echo_sema::types::{Ty, TyKind};
 
 use super::debug::COUNT;
@@ -141,6 +142,10 @@ impl Emitter<'_> {
                 )
             }
         };
+        let free = match helper {
+            Helper::Drop if self.is_future_of_bits(ty) => self.free_settled(),
+            _ => String::new(),
+        };
         format!(
             "  %block = load ptr, ptr %place
   %count = load atomic i32, ptr %block unordered, align 4{COUNT}
@@ -154,10 +159,43 @@ slow:
   %constant = icmp eq i32 %count, 0
   br i1 %constant, label %done, label %counted
 counted:
-  {otherwise}
+{free}  {otherwise}
   br label %done
 done:
   ret void
+"
+        )
+    }
+
+    /// Whether it is a future or a promise of a value without counted references.
+    fn is_future_of_bits(&self, ty: Ty) -> bool {
+        match self.program.types.kind(ty) {
+            TyKind::Future(value) | TyKind::Promise(value) => {
+                !layout::is_managed(self.program, *value)
+            }
+            _ => false,
+        }
+    }
+
+    /// A future that its last owner alone knows holds nothing more to drop: as `destroy` of the runtime's futures.
+    fn free_settled(&mut self) -> String {
+        self.runtime.insert("echo_free");
+        format!(
+            "  %state.place = getelementptr i8, ptr %block, i64 {FUTURE_STATE_OFFSET}
+  %state = load atomic i32, ptr %state.place acquire, align 4
+  %lock.place = getelementptr i8, ptr %block, i64 {FUTURE_LOCK_OFFSET}
+  %lock = load atomic i8, ptr %lock.place acquire, align 1
+  %outcome = and i32 %state, {FUTURE_OUTCOME}
+  %resolved = icmp eq i32 %outcome, {FUTURE_RESOLVED}
+  %unlocked = icmp eq i8 %lock, 0
+  %last = icmp eq i32 %count, 1
+  %settled = and i1 %resolved, %unlocked
+  %alone = and i1 %settled, %last
+  br i1 %alone, label %free, label %release
+free:
+  call void @echo_free(ptr %block)
+  br label %done
+release:
 "
         )
     }
