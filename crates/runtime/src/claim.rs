@@ -6,16 +6,20 @@
 //!   exactly this generation: by the worker that finds it in a queue ([`take_to_start`](Claim::take_to_start)), or by an awaiter
 //!   ([`take_in_place`](Claim::take_in_place)) that knows it by block and generation. An awaiter may be late by any time: the block can have been used again and
 //!   then has another generation, so nothing is claimed; control blocks are never unmapped.
+//! * An awaiter that has taken the block out of its worker's own deque, and alone has the future that names it, is the only one who can claim it, and
+//!   need not ask ([`take_for_sure`](Claim::take_for_sure)).
 //! * A worker that claims it is the only one left who knows the block. An awaiter is not: the block is still in its queue, as a tombstone. It is the
 //!   block's last user who frees it: the one who takes it out of the queue ([`leave_queue`](Claim::leave_queue)) or the end of the call
-//!   ([`end_call`](Claim::end_call)). Each leaves a mark, in one atomic step that says whether the other's mark was there already.
+//!   ([`end_call`](Claim::end_call)). Each leaves a mark, in one atomic step that says whether the other's mark was there already; who finds that one
+//!   there is the last, and needs no mark.
+//! * Where there is one worker, both parties are on one thread: then a step need not be atomic.
 //!
 //! # Orderings
 //! `publish` is relaxed: a worker gets the block through a queue, and an awaiter gets the future that names it from somebody who had it after the
 //! spawn; both carry everything that was written before. The marks release what their party did with the block and acquire what the other did, so
 //! that the last user may reuse all of it. `may_take` only guesses.
 
-use crate::door::{AtomicU32, Ordering::AcqRel, Ordering::Relaxed};
+use crate::door::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 
 /// See the module docs.
 #[derive(Default)]
@@ -45,9 +49,9 @@ impl Claim {
 
     /// For the worker that took the block from a queue: whether it may run the coroutine. If not, the block is a tombstone.
     #[inline]
-    pub fn take_to_start(&self) -> bool {
+    pub fn take_to_start(&self, is_alone: bool) -> bool {
         // Whoever has the block from a queue has its present generation.
-        self.take(self.word.load(Relaxed) >> BITS, STARTED)
+        self.take(self.word.load(Relaxed) >> BITS, STARTED, is_alone)
     }
 
     /// Whether [`take_in_place`](Self::take_in_place) is worth a try.
@@ -58,20 +62,41 @@ impl Claim {
 
     /// For an awaiter: whether it may run the coroutine.
     #[inline]
-    pub fn take_in_place(&self, generation: u32) -> bool {
-        self.take(generation, IN_PLACE)
+    pub fn take_in_place(&self, generation: u32, is_alone: bool) -> bool {
+        self.take(generation, IN_PLACE, is_alone)
+    }
+
+    /// For an awaiter that is the only one who can claim it: it has left its queue, and is run in place.
+    #[inline]
+    pub fn take_for_sure(&self, generation: u32) {
+        self.word
+            .store(generation << BITS | IN_PLACE | LEFT_QUEUE, Relaxed);
     }
 
     /// A tombstone was taken out of its queue; whether nobody else uses the block any more.
     #[inline]
-    pub fn leave_queue(&self) -> bool {
-        self.word.fetch_or(LEFT_QUEUE, AcqRel) & ENDED != 0
+    pub fn leave_queue(&self, is_alone: bool) -> bool {
+        self.mark(LEFT_QUEUE, is_alone) & ENDED != 0
     }
 
     /// The call of a coroutine that was run in place has ended; whether nobody else uses the block any more.
     #[inline]
-    pub fn end_call(&self) -> bool {
-        self.word.fetch_or(ENDED, AcqRel) & LEFT_QUEUE != 0
+    pub fn end_call(&self, is_alone: bool) -> bool {
+        self.mark(ENDED, is_alone) & LEFT_QUEUE != 0
+    }
+
+    /// Leaves a mark, unless the other party has left its own; what there was before.
+    #[inline]
+    fn mark(&self, mark: u32, is_alone: bool) -> u32 {
+        let before = self.word.load(Acquire);
+        if before & (LEFT_QUEUE | ENDED) != 0 {
+            return before;
+        }
+        if is_alone {
+            self.word.store(before | mark, Relaxed);
+            return before;
+        }
+        self.word.fetch_or(mark, AcqRel)
     }
 
     /// Whether the coroutine is run in place, or was.
@@ -79,8 +104,16 @@ impl Claim {
         self.word.load(Relaxed) & IN_PLACE != 0
     }
 
-    fn take(&self, generation: u32, by: u32) -> bool {
+    #[inline]
+    fn take(&self, generation: u32, by: u32, is_alone: bool) -> bool {
         let (waiting, taken) = (generation << BITS | WAITING, generation << BITS | by);
+        if is_alone {
+            let may_take = self.word.load(Relaxed) == waiting;
+            if may_take {
+                self.word.store(taken, Relaxed);
+            }
+            return may_take;
+        }
         self.word
             .compare_exchange(waiting, taken, AcqRel, Relaxed)
             .is_ok()

@@ -110,12 +110,23 @@ const SLOT_BYTES: usize = size_of::<Future>() - offset_of!(Future, slot);
 #[inline(always)]
 unsafe fn create(result: *const TypeDesc, state: u32) -> *mut Future {
     // SAFETY: descriptors are constants of the program.
-    let bytes = match unsafe { result.as_ref() } {
-        Some(desc) if desc.size as usize > SLOT_BYTES => {
-            offset_of!(Future, slot) + desc.size as usize
-        }
-        _ => size_of::<Future>(),
-    };
+    match unsafe { result.as_ref() } {
+        Some(desc) if desc.size as usize > SLOT_BYTES => create_large(desc, state),
+        _ => create_sized(size_of::<Future>(), result, state),
+    }
+}
+
+#[inline(never)]
+fn create_large(result: &TypeDesc, state: u32) -> *mut Future {
+    create_sized(
+        offset_of!(Future, slot) + result.size as usize,
+        result,
+        state,
+    )
+}
+
+#[inline(always)]
+fn create_sized(bytes: usize, result: *const TypeDesc, state: u32) -> *mut Future {
     handle::create_plain(bytes, |base| Future {
         base,
         state: AtomicU32::new(state),
@@ -180,18 +191,40 @@ pub fn completion(future: *mut Future) -> Completion {
     unsafe fn finish(data: *mut c_void, ended: Ended) {
         let future: *mut Future = data.cast();
         // SAFETY: the future of a coroutine lives until that settles it.
-        unsafe {
-            match ended {
-                Ended::Completed => complete(future),
-                Ended::Failed(failure) => {
-                    fail(future, failure);
-                }
-            }
-        }
+        unsafe { end(future, ended) }
     }
     Completion {
         data: future.cast(),
         finish,
+    }
+}
+
+/// The coroutine whose result it is has ended.
+pub unsafe fn end(future: *mut Future, ended: Ended) {
+    // SAFETY: the future is alive and pending.
+    unsafe {
+        match ended {
+            Ended::Completed => complete(future),
+            Ended::Failed(failure) => {
+                fail(future, failure);
+            }
+        }
+    }
+}
+
+/// As [`end`], for a coroutine that completed in place. The caller owns the future; if that is plain, nobody else knows it.
+#[inline]
+pub unsafe fn complete_in_place(future: *mut Future) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let this = &*future;
+        if block::is_shared(future.cast()) {
+            return complete(future);
+        }
+        if let Some(desc) = this.managed() {
+            value::share(result_slot(future), desc);
+        }
+        this.state.store(RUNNING | RESOLVED, Relaxed);
     }
 }
 
@@ -353,10 +386,23 @@ unsafe fn wait(future: *mut Future, waiting: Waiting) -> Outcome {
 }
 
 /// What a settled future gives to one that waits, who calls this.
+#[inline]
 pub unsafe fn settled(future: *mut Future, waiting: Waiting) -> Outcome {
     // SAFETY: as in `wait`.
     unsafe {
         let this = &*future;
+        if waiting.purpose == Purpose::Await && this.outcome() == RESOLVED {
+            this.give_value(waiting.value);
+            return Outcome::DONE;
+        }
+        settled_otherwise(this, waiting)
+    }
+}
+
+#[inline(never)]
+unsafe fn settled_otherwise(this: &Future, waiting: Waiting) -> Outcome {
+    // SAFETY: as in `settled`.
+    unsafe {
         let rejected = this.outcome() == REJECTED;
         match waiting.purpose {
             Purpose::AwaitStatus => Outcome::value(this.give_status(waiting.value)),

@@ -23,6 +23,7 @@ use crate::outcome::{self, Outcome};
 use crate::panic::Exception;
 use crate::scheduler;
 use crate::stack::{self, BeforeCall};
+use crate::value::block;
 use crate::waiter::Purpose;
 use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use std::ffi::c_void;
@@ -114,10 +115,11 @@ pub unsafe fn claim_to_start(coroutine: *mut Coroutine) -> bool {
     // SAFETY: promised by the caller; a queued block is not freed.
     unsafe {
         let claim = &(*coroutine).claim;
-        if claim.take_to_start() {
+        let is_alone = scheduler::is_alone();
+        if claim.take_to_start(is_alone) {
             return true;
         }
-        if claim.leave_queue() {
+        if claim.leave_queue(is_alone) {
             scheduler::worker_cache().put_control(coroutine);
         }
         false
@@ -140,16 +142,37 @@ pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option
             return None;
         }
         let awaiter = scheduler::current()?;
-        if !stack::has_room_for_call(awaiter, arch::stub_frame())
-            || !(*coroutine).claim.take_in_place(name.generation())
-        {
-            return None;
+        (stack::has_room_for_call(awaiter, arch::stub_frame())
+            && claim_in_place(coroutine, future, name.generation()))
+        .then(|| enter(awaiter, coroutine, future, waiting))
+    }
+}
+
+/// Whether the caller may run the coroutine, which had that generation a moment ago, in place.
+///
+/// # Safety
+/// On a worker's thread; the caller owns the future, whose coroutine it is.
+#[inline]
+unsafe fn claim_in_place(coroutine: *mut Coroutine, future: *mut Future, generation: u32) -> bool {
+    // SAFETY: promised by the caller. What is in this worker's deque has not been used again since. A call that has not begun has not ended.
+    unsafe {
+        let claim = &(*coroutine).claim;
+        let is_alone = scheduler::is_alone();
+        let is_out = scheduler::take_own(coroutine);
+        if is_out && !block::is_shared(future.cast()) {
+            claim.take_for_sure(generation);
+            return true;
         }
-        if scheduler::take_out(coroutine) {
-            // The call has not begun, so it has not ended.
-            let _ = (*coroutine).claim.leave_queue();
+        if !claim.take_in_place(generation, is_alone) {
+            if is_out && claim.leave_queue(is_alone) {
+                scheduler::worker_cache().put_control(coroutine);
+            }
+            return false;
         }
-        Some(enter(awaiter, coroutine, future, waiting))
+        if is_out || scheduler::take_injected(coroutine) {
+            let _ = claim.leave_queue(is_alone);
+        }
+        true
     }
 }
 
@@ -240,7 +263,7 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
             previous,
             exception,
             future,
-            mut waiting,
+            waiting,
             failure,
             stack,
             ..
@@ -250,19 +273,48 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
         (*awaiter).in_place = previous;
         (*awaiter).exception = exception;
         swap_identities(awaiter, coroutine);
-        let ended = failure.map_or(Ended::Completed, Ended::Failed);
-        let completion = scheduler::end_coroutine(coroutine, &ended);
-        if (*coroutine).claim.end_call() {
-            scheduler::worker_cache().put_control(coroutine);
+        match failure {
+            None => {
+                give_up(coroutine, &Ended::Completed);
+                future::complete_in_place(future);
+                future::settled(future, waiting)
+            }
+            Some(failure) => end_failed(coroutine, failure, future, waiting),
         }
-        let is_cancelled =
-            matches!(&ended, Ended::Failed(failure) if failure.kind() == FailureKind::Cancelled);
-        (completion.finish)(completion.data, ended);
-        debug_assert_ne!(future::state(future), future::PENDING);
-        if is_cancelled {
+    }
+}
+
+#[cold]
+unsafe fn end_failed(
+    coroutine: *mut Coroutine,
+    failure: Failure,
+    future: *mut Future,
+    mut waiting: Waiting,
+) -> Outcome {
+    // SAFETY: as in `end`.
+    unsafe {
+        if failure.kind() == FailureKind::Cancelled {
             // Whatever blocks is cancelled, hence the awaiter too: for it that is no result that it could go on with.
             waiting.purpose = Purpose::Await;
         }
+        let ended = Ended::Failed(failure);
+        give_up(coroutine, &ended);
+        future::end(future, ended);
         future::settled(future, waiting)
+    }
+}
+
+/// Ends a coroutine that was run in place, but for telling its future.
+///
+/// # Safety
+/// It has its own identity again, and the caller has claimed it.
+#[inline]
+unsafe fn give_up(coroutine: *mut Coroutine, ended: &Ended) {
+    // SAFETY: promised by the caller. Its completion is that of its future.
+    unsafe {
+        let _ = scheduler::end_coroutine(coroutine, ended);
+        if (*coroutine).claim.end_call(scheduler::is_alone()) {
+            scheduler::worker_cache().put_control(coroutine);
+        }
     }
 }

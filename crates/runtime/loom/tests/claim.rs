@@ -45,21 +45,21 @@ impl Block {
 
     /// Takes the block out of the queue, and runs it or buries it.
     fn work(&self) {
-        if self.claim.take_to_start() {
+        if self.claim.take_to_start(false) {
             self.run();
             self.free();
-        } else if self.claim.leave_queue() {
+        } else if self.claim.leave_queue(false) {
             self.free();
         }
     }
 
     /// Runs it in place, if that is possible; whether it did.
     fn run_in_place(&self) -> bool {
-        if !self.claim.may_take(GENERATION) || !self.claim.take_in_place(GENERATION) {
+        if !self.claim.may_take(GENERATION) || !self.claim.take_in_place(GENERATION, false) {
             return false;
         }
         self.run();
-        if self.claim.end_call() {
+        if self.claim.end_call(false) {
             self.free();
         }
         true
@@ -106,14 +106,14 @@ fn of_two_awaiters_one_runs_it() {
 fn an_awaiter_that_takes_it_out_of_its_queue_frees_it() {
     loom::model(|| {
         let block = Block::new();
-        assert!(block.claim.take_in_place(GENERATION));
+        assert!(block.claim.take_in_place(GENERATION, false));
         let stale = thread::spawn({
             let block = block.clone();
-            move || assert!(!block.claim.take_in_place(GENERATION))
+            move || assert!(!block.claim.take_in_place(GENERATION, false))
         });
-        assert!(!block.claim.leave_queue());
+        assert!(!block.claim.leave_queue(false));
         block.run();
-        assert!(block.claim.end_call());
+        assert!(block.claim.end_call(false));
         block.free();
         stale.join().expect("no panic");
         block.assert_freed_once();
@@ -132,7 +132,7 @@ fn a_stale_name_claims_nothing() {
         block.work();
         if block.freed.load(Ordering::Acquire) == 1 {
             block.claim.publish(GENERATION + 1);
-            assert!(block.claim.take_to_start());
+            assert!(block.claim.take_to_start(false));
             block.run();
             block.free();
             late.join().expect("no panic");

@@ -225,9 +225,22 @@ pub unsafe fn discard(coroutine: *mut Coroutine) {
     }
 }
 
-/// Takes a coroutine that is going to run in place out of its queue, if that is easy; otherwise it stays there as a tombstone.
-pub(crate) fn take_out(coroutine: *mut Coroutine) -> bool {
-    current_worker().is_some_and(|worker| worker.take_out(coroutine))
+/// Takes a coroutine that has not run out of what this worker has spawned, if it is there and that is easy.
+#[inline]
+pub(crate) fn take_own(coroutine: *mut Coroutine) -> bool {
+    current_worker().is_some_and(|worker| worker.take_own(coroutine))
+}
+
+/// Takes a coroutine that is going to run in place out of the injector, if it is there.
+#[inline]
+pub(crate) fn take_injected(coroutine: *mut Coroutine) -> bool {
+    current_worker().is_some_and(|worker| worker.take_out_of_injector(coroutine))
+}
+
+/// Whether there is one worker, which is calling.
+#[inline]
+pub(crate) fn is_alone() -> bool {
+    current_worker().is_some_and(|worker| worker.is_alone)
 }
 
 /// Whether the calling runtime function may spin for a moment: other workers run, and this one has nothing else to do.
@@ -256,24 +269,26 @@ unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) {
             (*coroutine).args_on_heap = true;
             (*coroutine).args = std::alloc::alloc(args_layout(size));
         }
-        copy_words(args, (*coroutine).args, size);
+        copy_args(args, (*coroutine).args, size);
     }
 }
 
-/// Copies a few bytes, mostly whole words.
+/// Copies arguments: mostly one word or two.
 #[inline]
-unsafe fn copy_words(from: *const u8, to: *mut u8, bytes: usize) {
-    // SAFETY: the caller's places have so many bytes and do not overlap.
-    unsafe {
-        let words = bytes / 8;
-        for index in 0..words {
-            let word = from.cast::<u64>().add(index).read_unaligned();
-            // Volatile, so that the loop does not become a call of memcpy again.
-            to.cast::<u64>().add(index).write_volatile(word);
+unsafe fn copy_args(from: *const u8, to: *mut u8, bytes: usize) {
+    let copy_word = |index: usize| {
+        // SAFETY: the caller's places have so many bytes and do not overlap, here and below.
+        unsafe {
+            to.cast::<u64>()
+                .add(index)
+                .write_unaligned(from.cast::<u64>().add(index).read_unaligned())
         }
-        for index in words * 8..bytes {
-            *to.add(index) = *from.add(index);
-        }
+    };
+    match bytes {
+        8 => copy_word(0),
+        16 => (0..2).for_each(copy_word),
+        // SAFETY: see above.
+        _ => unsafe { ptr::copy_nonoverlapping(from, to, bytes) },
     }
 }
 

@@ -47,7 +47,7 @@ pub struct Worker {
     /// Index of its node.
     pub node: usize,
     /// The only one: nobody steals from it, and the monitor takes nothing from it.
-    is_alone: bool,
+    pub is_alone: bool,
     /// Coroutines that have run and wait for another turn.
     queue: Queue<Coroutine>,
     /// Coroutines that have not started. Their parents are likely to await the newest at once, in place; the oldest have most work below them.
@@ -172,13 +172,18 @@ impl Worker {
         }
     }
 
-    /// Takes out a coroutine that is run in place, if it is where that is easy. Owner only.
+    /// Takes out a coroutine that this worker has spawned, if it is where that is easy. Owner only.
     #[inline]
-    pub fn take_out(&self, coroutine: *mut Coroutine) -> bool {
-        if self.unstarted.remove(coroutine) {
+    pub fn take_own(&self, coroutine: *mut Coroutine) -> bool {
+        let taken = self.unstarted.remove(coroutine);
+        if taken {
             self.bury_tombstones();
-            return true;
         }
+        taken
+    }
+
+    #[inline]
+    pub fn take_out_of_injector(&self, coroutine: *mut Coroutine) -> bool {
         self.scheduler().nodes.remove(coroutine)
     }
 
