@@ -120,6 +120,24 @@ fn an_awaiter_that_takes_it_out_of_its_queue_frees_it() {
     });
 }
 
+/// The awaiter alone knows the block, but for one who is late by a generation. Catches a claim without the mark that it has left its queue.
+#[test]
+fn who_alone_knows_it_claims_it_without_asking() {
+    loom::model(|| {
+        let block = Block::new();
+        let stale = thread::spawn({
+            let block = block.clone();
+            move || assert!(!block.claim.take_in_place(GENERATION - 1, false))
+        });
+        block.claim.take_for_sure(GENERATION);
+        block.run();
+        assert!(block.claim.end_call(false));
+        block.free();
+        stale.join().expect("no panic");
+        block.assert_freed_once();
+    });
+}
+
 /// The block is used again while somebody still knows it by its old name. Catches a claim without a generation.
 #[test]
 fn a_stale_name_claims_nothing() {
