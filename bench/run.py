@@ -66,6 +66,7 @@ ROWS = [
     Row("fib_tasks", "fib(27), a coroutine per call", (1, 2)),
     Row("fib_cut", "fib(38), coroutines down to 20", (1, 2)),
     Row("future", "promise made, resolved, awaited", (1,)),
+    Row("on_done", "callback registered with a pending promise", (1,)),
     Row("mutex", "mutex, uncontended, lock and unlock", (1,)),
     Row("mutex_8", "mutex, 8 coroutines, lock, add, unlock", (1, 2)),
     Row("fib", "fib(40), serial", (1,)),
