@@ -15,7 +15,7 @@
 //! * Where there is one worker, both parties are on one thread: then a step need not be atomic.
 //!
 //! # Orderings
-//! `publish` is relaxed: a worker gets the block through a queue, and an awaiter gets the future that names it from somebody who had it after the
+//! `publish` and the claims are relaxed: a worker gets the block through a queue, and an awaiter gets the future that names it from somebody who had it after the
 //! spawn; both carry everything that was written before. The marks release what their party did with the block and acquire what the other did, so
 //! that the last user may reuse all of it. `may_take` only guesses.
 
@@ -115,7 +115,7 @@ impl Claim {
             return may_take;
         }
         self.word
-            .compare_exchange(waiting, taken, AcqRel, Relaxed)
+            .compare_exchange(waiting, taken, Relaxed, Relaxed)
             .is_ok()
     }
 }

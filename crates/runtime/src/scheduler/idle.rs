@@ -4,7 +4,8 @@
 //! * A worker is in `sleepers` from the moment it decides to sleep until somebody (itself included) takes it out, under the lock. Who takes
 //!   another out notifies its parker.
 //! * Before sleeping, a worker that is in the list looks at all queues once more. Who makes work available from outside the workers (injector)
-//!   looks at the list afterwards. Both use sequentially consistent order, so one of them sees the other.
+//!   looks at the list afterwards. Both use sequentially consistent order, so one of them sees the other. The end of an external operation is made known
+//!   in the same way, and it wakes somebody if all sleep, to find out whether that was the end of the program.
 //! * Work in a worker's own queue needs no such care: that worker is awake and will run it.
 //! * **Quiescence**: all workers are in the list, the queues are empty, no timer is wanted, no external operation is pending. Only then. As
 //!   nothing can change this state from inside, the worker that finds it has found the truth.
@@ -12,6 +13,17 @@
 use crate::door::{AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering};
 use crate::door::{futex_wait, futex_wake};
 use std::time::Duration;
+
+/// What a worker is to do that found nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Something has come.
+    GetUp,
+    /// Park; it is in the list.
+    Sleep,
+    /// Nothing can happen any more; no other worker is told so.
+    Over,
+}
 
 /// Sleeping and searching workers.
 pub struct Idle {
@@ -42,6 +54,42 @@ impl Idle {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// For a worker that found nothing to do: puts it into the list and looks again. Only if it is to sleep it stays there.
+    #[inline]
+    pub fn lie_down(
+        &self,
+        worker: usize,
+        has_work: impl Fn() -> bool,
+        nothing_is_left: impl FnOnce() -> bool,
+    ) -> Rest {
+        let all_asleep = self.enter(worker);
+        if has_work() {
+            self.leave(worker);
+            Rest::GetUp
+        } else if all_asleep && self.leave_if_last(worker, nothing_is_left) {
+            Rest::Over
+        } else {
+            Rest::Sleep
+        }
+    }
+
+    /// Finds quiescence, and takes the worker that does so out of the list in the same step: two workers may have entered the list last, one of
+    /// them before the other was woken and entered it again, but only one is told.
+    fn leave_if_last(&self, worker: usize, nothing_is_left: impl FnOnce() -> bool) -> bool {
+        let mut sleepers = self.lock();
+        let is_over = sleepers.len == self.workers && nothing_is_left();
+        if is_over {
+            sleepers.remove(worker);
+            self.sleeping.store(sleepers.len, Ordering::SeqCst);
+        }
+        is_over
+    }
+
+    /// Whether all workers are in the list, as far as can be seen without the lock.
+    pub fn all_asleep(&self) -> bool {
+        self.sleeping.load(Ordering::SeqCst) == self.workers
+    }
+
     /// Puts a worker into the list; whether all are in it now.
     pub fn enter(&self, worker: usize) -> bool {
         let mut sleepers = self.lock();
@@ -58,8 +106,11 @@ impl Idle {
         slept
     }
 
-    /// Takes the worker out that fell asleep last on the first of the nodes that has one.
+    /// Takes the worker out that fell asleep last on the first of the nodes that has one: the caller notifies it.
     pub fn take_one(&self, nodes: &[usize]) -> Option<usize> {
+        if self.sleeping.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
         let mut sleepers = self.lock();
         let worker = nodes.iter().find_map(|&node| sleepers.latest(node))?;
         sleepers.remove(worker);

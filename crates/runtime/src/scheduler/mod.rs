@@ -328,7 +328,7 @@ pub fn external_end() {
     if EXTERNAL.fetch_sub(1, Ordering::SeqCst) == 1 {
         visit(|scheduler| {
             // A worker that is awake will find out by itself whether this was the end.
-            if scheduler.idle.sleeping.load(Ordering::SeqCst) == scheduler.workers.len() {
+            if scheduler.idle.all_asleep() {
                 scheduler.wake_near(0);
             }
         });
@@ -533,9 +533,7 @@ impl Scheduler {
 
     /// Wakes a sleeper, if there is one, as near to the node as possible.
     fn wake_near(&self, node: usize) {
-        if self.idle.sleeping.load(Ordering::SeqCst) != 0
-            && let Some(index) = self.idle.take_one(&self.nodes[node].near_to_far)
-        {
+        if let Some(index) = self.idle.take_one(&self.nodes[node].near_to_far) {
             self.wake_ups.fetch_add(1, Ordering::Relaxed);
             self.workers[index].wake();
         }
@@ -554,11 +552,9 @@ impl Scheduler {
             .or_else(|| busy().map(|worker| worker.node))
     }
 
-    /// The exact test; the caller is in the list of sleepers.
-    fn is_quiescent(&self) -> bool {
-        let sleepers = self.idle.lock();
-        sleepers.len == self.workers.len()
-            && EXTERNAL.load(Ordering::SeqCst) == 0
+    /// Whether nothing keeps the program going, once all workers sleep. The list of sleepers is locked.
+    fn nothing_is_left(&self) -> bool {
+        EXTERNAL.load(Ordering::SeqCst) == 0
             && !self.has_work()
             && self.workers.iter().all(Worker::has_nothing_next)
             && !deadlines::any_wanted()

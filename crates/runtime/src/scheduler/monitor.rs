@@ -63,7 +63,7 @@ impl Bell {
 
 fn watch(scheduler: &'static Scheduler) {
     let mut seen = vec![(0u64, 0u32); scheduler.workers.len()];
-    let all_asleep = || scheduler.idle.sleeping.load(Ordering::SeqCst) == scheduler.workers.len();
+    let all_asleep = || scheduler.idle.all_asleep();
     let bell = &scheduler.monitor_bell;
     let mut over = bell.lock();
     while !*over {

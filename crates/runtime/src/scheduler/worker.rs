@@ -1,7 +1,7 @@
 //! One worker: a thread that runs coroutines.
 
 use super::deque::{self, Deque};
-use super::idle::Parker;
+use super::idle::{Parker, Rest};
 use super::node::Node;
 use super::queue::{self, Queue};
 use super::{NEXT_ID, Quiescent, Scheduler, Stats, end_coroutine};
@@ -581,18 +581,16 @@ impl Worker {
     fn sleep(&self) {
         let scheduler = self.scheduler();
         let idle = &scheduler.idle;
-        let all_asleep = idle.enter(self.index);
-        if scheduler.has_work() || scheduler.stopping.load(Ordering::SeqCst) {
-            idle.leave(self.index);
-            return;
-        }
-        if all_asleep && scheduler.is_quiescent() {
-            if idle.leave(self.index)
-                && let Quiescent::Stop = (scheduler.on_quiescent)()
-            {
-                super::request_stop();
+        let has_work = || scheduler.has_work() || scheduler.stopping.load(Ordering::SeqCst);
+        match idle.lie_down(self.index, has_work, || scheduler.nothing_is_left()) {
+            Rest::Sleep => {}
+            Rest::GetUp => return,
+            Rest::Over => {
+                if let Quiescent::Stop = (scheduler.on_quiescent)() {
+                    super::request_stop();
+                }
+                return;
             }
-            return;
         }
         print::flush_pending();
         let next_ns = deadlines::next_ns();
