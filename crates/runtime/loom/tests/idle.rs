@@ -8,12 +8,10 @@ use echo_runtime_loom::scheduler::idle::{Idle, Parker, Rest};
 use loom::sync::Arc;
 use loom::thread;
 
-const WORKERS: usize = 2;
-
 /// A scheduler with an injector that is a number, and workers on one node.
 struct Program {
     idle: Idle,
-    parkers: [Parker; WORKERS],
+    parkers: [Parker; 2],
     injected: AtomicUsize,
     external: AtomicUsize,
     done: AtomicUsize,
@@ -22,10 +20,10 @@ struct Program {
 }
 
 impl Program {
-    fn new(external: usize) -> Arc<Program> {
+    fn new(workers: usize, external: usize) -> Arc<Program> {
         Arc::new(Program {
-            idle: Idle::new(&[WORKERS]),
-            parkers: [(); WORKERS].map(|()| Parker::new()),
+            idle: Idle::new(&[workers]),
+            parkers: [(); 2].map(|()| Parker::new()),
             injected: AtomicUsize::new(0),
             external: AtomicUsize::new(external),
             done: AtomicUsize::new(0),
@@ -40,10 +38,14 @@ impl Program {
         }
     }
 
-    /// As another thread does that has announced it.
-    fn inject_and_end(&self) {
+    /// As another thread does.
+    fn inject(&self) {
         self.injected.fetch_add(1, Ordering::SeqCst);
         self.wake_one();
+    }
+
+    /// The thread has announced it.
+    fn external_end(&self) {
         if self.external.fetch_sub(1, Ordering::SeqCst) == 1 && self.idle.all_asleep() {
             self.wake_one();
         }
@@ -94,15 +96,35 @@ impl Program {
 #[test]
 fn work_from_outside_is_done_before_the_end_is_found() {
     model(2, || {
-        let program = Program::new(1);
+        let program = Program::new(2, 1);
         let workers = [0, 1].map(|worker| {
             let program = program.clone();
             thread::spawn(move || program.work(worker))
         });
-        program.inject_and_end();
+        program.inject();
+        program.external_end();
         for worker in workers {
             worker.join().expect("no panic");
         }
+        program.assert_over(1);
+    });
+}
+
+/// The thread says no other word until its work is done. Catches a waker that looks at the list in an order that is weaker than sequentially consistent.
+#[test]
+fn work_from_outside_needs_no_second_wake_up() {
+    model(2, || {
+        let program = Program::new(1, 1);
+        let worker = {
+            let program = program.clone();
+            thread::spawn(move || program.work(0))
+        };
+        program.inject();
+        while program.done.load(Ordering::SeqCst) == 0 {
+            thread::yield_now();
+        }
+        program.external_end();
+        worker.join().expect("no panic");
         program.assert_over(1);
     });
 }
@@ -111,7 +133,7 @@ fn work_from_outside_is_done_before_the_end_is_found() {
 #[test]
 fn of_two_workers_one_finds_the_end() {
     model(3, || {
-        let program = Program::new(0);
+        let program = Program::new(2, 0);
         let other = {
             let program = program.clone();
             thread::spawn(move || program.work(0))
