@@ -173,7 +173,8 @@ pub struct FieldDesc {
 /// A function that can become a coroutine; emitted once per spawned function (not constant: the runtime learns in it).
 #[repr(C)]
 pub struct EntryDesc {
-    /// `void code(args, result)`: takes ownership of what `args` points to, writes the result to `result`.
+    /// `void code(args, result)`: takes ownership of what `args` points to, writes the result to `result`. On a segmented stack the arguments are gone
+    /// after the first call of a runtime function that can wait.
     pub code: *const c_void,
     /// Name for reports.
     pub name: *const u8,
@@ -312,9 +313,9 @@ pub const LOCK_SHIFT: u32 = 4;
 pub const LOCK_HOLD_OFFSET: usize = 40;
 pub const LOCK_VALUE_OFFSET: usize = 96;
 /// Of a coroutine's control block: its id, an `i64`. A lock's holder is the id and one.
-pub const COROUTINE_ID_OFFSET: usize = 160;
+pub const COROUTINE_ID_OFFSET: usize = 112;
 /// Where the list of what it holds begins.
-pub const COROUTINE_HELD_OFFSET: usize = 152;
+pub const COROUTINE_HELD_OFFSET: usize = 96;
 /// Bytes from the thread pointer to the word with the address of the running coroutine's control block; an `i64`.
 pub const TLS_OFFSET_SYMBOL: &str = "echo_tls_offset";
 /// Of a `WaitGroup`: the counter, an `i64`.

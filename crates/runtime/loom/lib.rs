@@ -39,7 +39,7 @@ pub mod scheduler {
 
     pub use crate::threads::{
         Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake, create, current, has_time_to_spin,
-        park, ready, spawn, start, timer_added, timer_shard,
+        park, park_with, ready, spawn, start, timer_added, timer_shard,
     };
 }
 

@@ -21,7 +21,7 @@ use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
 use crate::value;
-use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiter, Waiting};
 use echo_abi::layout::{
     CHANNEL_LEN_OFFSET, CHANNEL_LOCK_OFFSET, CHANNEL_RECEIVERS_OFFSET, CHANNEL_SENDERS_OFFSET,
     CHANNEL_STATE_OFFSET, DESC_MANAGED, TypeDesc,
@@ -455,9 +455,8 @@ unsafe fn send_blocked(
             OnClosed::Panic => Purpose::Send,
             OnClosed::Report => Purpose::SendResult,
         };
-        let node = Waiter::for_caller(&this.base, purpose, position);
-        (*node).value = from;
-        waiter::wait(&this.senders, node)
+        let waiting = Waiting::with_value(purpose, from, position);
+        waiter::wait(&this.senders, &this.base, waiting)
     }
 }
 
@@ -570,9 +569,8 @@ unsafe fn receive_blocked(
             OnClosed::Panic => Purpose::Receive,
             OnClosed::Report => Purpose::ReceiveOption,
         };
-        let node = Waiter::for_caller(&this.base, purpose, position);
-        (*node).value = out;
-        waiter::wait(&this.receivers, node)
+        let waiting = Waiting::with_value(purpose, out, position);
+        waiter::wait(&this.receivers, &this.base, waiting)
     }
 }
 

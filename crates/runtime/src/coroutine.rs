@@ -1,7 +1,7 @@
 //! The coroutine control block.
 //!
 //! # Who may touch it
-//! * The fields the machine code reads (`rsp` … `result`) belong to the worker that runs the coroutine; while it is suspended, to whoever
+//! * The fields the machine code reads (`rsp` … `slot`) belong to the worker that runs the coroutine; while it is suspended, to whoever
 //!   has the right to wake it; while it is queued, to nobody.
 //! * `state` may be read by anybody (reports), everything else only by the owner of the moment. Handing over happens through the
 //!   queues (release/acquire) or through the lock of the object it waits on.
@@ -14,8 +14,10 @@ use crate::failure::{Failure, Origin};
 use crate::in_place::InPlace;
 use crate::panic::Exception;
 use crate::position::str_from_raw;
+use crate::waiter::Waiter;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
+use std::mem::{ManuallyDrop, offset_of};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Where a coroutine is in its life.
@@ -107,8 +109,10 @@ pub type UnlockHook = unsafe fn(*mut c_void);
 
 /// Bytes of arguments kept in the control block.
 pub const INLINE_ARGS: usize = 48;
+/// Their alignment; arguments that need more are on the heap.
+pub const INLINE_ARGS_ALIGN: usize = 8;
 
-/// See the module docs. The layout up to `result` is known to `arch`.
+/// See the module docs. `arch` knows the layout up to `start`, and `first_room`.
 #[repr(C, align(64))]
 pub struct Coroutine {
     /// Saved stack pointer; 0 before the first run.
@@ -118,57 +122,116 @@ pub struct Coroutine {
     /// Top and limit of the big segment; 0 while there is none. A page stack counts as one.
     pub big_top: usize,
     pub big_limit: usize,
-    /// Limit and top of the first segment; 0 for page stacks.
-    pub first_limit: usize,
+    /// Top of the first segment; 0 for page stacks.
     pub first_top: usize,
     /// What the suspended runtime function returns.
     pub wake_value: u64,
-    /// `void code(args, result)`.
-    pub code: *const c_void,
-    pub args: *mut u8,
-    pub result: *mut u8,
-    // ---- below: not known to `arch`
-    /// Link of the injector (with `parked_with` as the way back) and of free lists.
-    pub next: *mut Coroutine,
     pub entry: *mut EntryDesc,
-    pub unlock: Option<UnlockHook>,
-    pub unlock_data: *mut c_void,
-    pub wait: WaitInfo,
-    /// The exception in flight; those it replaced hang on it.
-    pub exception: *mut Exception,
+    pub args: *mut u8,
+    pub slot: ResultOrException,
+    // ---- below: not known to `arch`, but for `first_room`
+    /// Link of the injector and of free lists.
+    pub next: *mut Coroutine,
     pub completion: Completion,
     /// For `sync`: the locks it holds.
     pub held: *mut c_void,
+    /// The innermost call in progress that runs another coroutine on this one's stack. Of a coroutine that is run in place itself: that call.
+    pub in_place: *mut InPlace,
     /// Main is 0.
     pub id: u64,
     /// Position of the spawn.
     pub spawned_at: u32,
+    /// Who may run it for the first time.
+    pub claim: Claim,
+    /// Bytes between the limit and the top of the first segment.
+    pub first_room: u16,
     pub state: AtomicU8,
     /// Size class of the first segment.
     pub class: u8,
     /// Whether `args` is heap memory.
     pub args_on_heap: bool,
-    /// 1 + the index of the injector it is in, whose lock guards this and the links `next` and `parked_with` meanwhile; 0 in none. Read without
-    /// the lock only as a hint.
+    /// 1 + the index of the injector it is in, whose lock guards this and its links meanwhile; 0 in none. Read without the lock only as a hint.
     pub injector: AtomicU8,
-    /// For `waiter` and `select`: what it is parked with, valid while `wait` says that it waits. For the injector: the one before.
-    pub parked_with: *mut c_void,
-    /// The innermost call in progress that runs another coroutine on this one's stack.
-    pub in_place: *mut InPlace,
-    /// Who may run it for the first time.
-    pub claim: Claim,
     /// For `stack`: the limit of the big segment is lowered for the cleanups of an overflow.
     pub reserve_is_open: bool,
-    pub inline_args: InlineArgs,
+    /// What it does while it is suspended.
+    pub operation: Operation,
+    parked: ArgsOrWaiter,
 }
 
-/// Room for arguments, aligned for any of them.
-#[repr(C, align(16))]
-pub struct InlineArgs(pub [u8; INLINE_ARGS]);
+/// Of use at different times.
+#[repr(C)]
+pub union ResultOrException {
+    /// Before the first turn: where the entry writes its result.
+    pub result: *mut u8,
+    /// From then on: the exception in flight; those it replaced hang on it.
+    pub exception: *mut Exception,
+}
 
-const _: () = assert!(cfg!(loom) || size_of::<Coroutine>() == 256);
+/// Of use at different times. The entry takes its arguments over before it waits for the first time.
+#[repr(C)]
+union ArgsOrWaiter {
+    args: InlineArgs,
+    waiter: ManuallyDrop<Waiter>,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct InlineArgs {
+    /// The one before in the injector, also while a coroutine that has not run is there.
+    before: *mut Coroutine,
+    bytes: [u64; INLINE_ARGS / 8],
+}
+
+const _: () = assert!(cfg!(loom) || size_of::<Coroutine>() == 192);
 
 impl Coroutine {
+    /// The waiter it waits with; its object and position also say what a coroutine waits for that is in no queue.
+    #[inline(always)]
+    pub fn waiter(this: *mut Coroutine) -> *mut Waiter {
+        this.wrapping_byte_add(offset_of!(Coroutine, parked)).cast()
+    }
+
+    /// The coroutine whose waiter that is.
+    #[inline(always)]
+    pub fn of_waiter(waiter: *mut Waiter) -> *mut Coroutine {
+        waiter
+            .wrapping_byte_sub(offset_of!(Coroutine, parked))
+            .cast()
+    }
+
+    /// Room for [`INLINE_ARGS`] bytes of arguments, until it waits.
+    #[inline(always)]
+    pub fn inline_args(this: *mut Coroutine) -> *mut u8 {
+        this.wrapping_byte_add(offset_of!(Coroutine, parked) + offset_of!(InlineArgs, bytes))
+            .cast()
+    }
+
+    /// The second link of the injector.
+    pub fn injected_before(this: *mut Coroutine) -> *mut *mut Coroutine {
+        this.wrapping_byte_add(offset_of!(Coroutine, parked) + offset_of!(InlineArgs, before))
+            .cast()
+    }
+
+    /// Why, on what and where it is suspended.
+    pub fn wait(&self) -> WaitInfo {
+        if self.claim.is_in_place() {
+            // SAFETY: the call it is run by lasts; it is its awaiter that is suspended.
+            return unsafe { (*self.in_place).wait() };
+        }
+        if self.operation == Operation::None {
+            return WaitInfo::NONE;
+        }
+        // SAFETY: a coroutine that waits has a waiter.
+        let waiter = unsafe { &self.parked.waiter };
+        WaitInfo::new(self.operation, waiter.object, waiter.position)
+    }
+
+    /// Lower limit of the first segment; 0 for page stacks.
+    pub fn first_limit(&self) -> usize {
+        self.first_top - usize::from(self.first_room)
+    }
+
     pub fn state(&self) -> State {
         match self.state.load(Ordering::Acquire) {
             0 => State::Free,

@@ -37,7 +37,7 @@ use crate::memory;
 use crate::panic::{self, Exception};
 use crate::scheduler::{self, Outcome};
 use crate::value::{self, block};
-use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter};
+use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter, Waiting};
 use echo_abi::layout::{
     DESC_MANAGED, EntryDesc, FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED,
     FUTURE_STATE_OFFSET, FUTURE_VALUE_OFFSET, FUTURE_WAITERS_OFFSET, TypeDesc,
@@ -79,16 +79,6 @@ const _: () = assert!(
             && offset_of!(Future, waiters) == FUTURE_WAITERS_OFFSET
             && offset_of!(Future, slot) == FUTURE_VALUE_OFFSET
 );
-
-/// What somebody wants of a future, and where it goes.
-#[derive(Clone, Copy)]
-pub struct Waiting {
-    /// [`Purpose::Await`], [`Purpose::TryAwait`] or [`Purpose::AwaitStatus`].
-    pub purpose: Purpose,
-    pub value: *mut u8,
-    pub extra: *mut u8,
-    pub position: u32,
-}
 
 /// The first bytes of the value, or the failure.
 #[repr(C, align(16))]
@@ -325,12 +315,7 @@ unsafe fn fail_onto(future: *mut Future, failure: Failure, claimed: &mut Claimed
 
 /// Waits for the value; `out` gets a copy, or the failure is raised again.
 pub unsafe fn await_value(future: *mut Future, out: *mut u8, position: u32) -> Outcome {
-    let waiting = Waiting {
-        purpose: Purpose::Await,
-        value: out,
-        extra: ptr::null_mut(),
-        position,
-    };
+    let waiting = Waiting::with_value(Purpose::Await, out, position);
     // SAFETY: passed on.
     unsafe { wait(future, waiting) }
 }
@@ -354,12 +339,7 @@ pub unsafe fn try_await(
 
 /// Waits; the word is 0 and the value in `out` (unless that is null), or 1.
 pub unsafe fn await_status(future: *mut Future, out: *mut u8, position: u32) -> Outcome {
-    let waiting = Waiting {
-        purpose: Purpose::AwaitStatus,
-        value: out,
-        extra: ptr::null_mut(),
-        position,
-    };
+    let waiting = Waiting::with_value(Purpose::AwaitStatus, out, position);
     // SAFETY: passed on.
     unsafe { wait(future, waiting) }
 }
@@ -375,10 +355,7 @@ unsafe fn wait(future: *mut Future, waiting: Waiting) -> Outcome {
                 return outcome;
             }
             if this.settled_or_lock() == PENDING {
-                let node = Waiter::for_caller(&this.base, waiting.purpose, waiting.position);
-                (*node).value = waiting.value;
-                (*node).extra = waiting.extra;
-                return waiter::wait(&this.waiters, node);
+                return waiter::wait(&this.waiters, &this.base, waiting);
             }
         }
         settled(future, waiting)
@@ -417,6 +394,12 @@ unsafe fn settled_otherwise(this: &Future, waiting: Waiting) -> Outcome {
             }
         }
     }
+}
+
+/// Who waits; guarded by the lock.
+pub unsafe fn waiters<'a>(future: *const Future) -> &'a Queue {
+    // SAFETY: alive as long as somebody waits.
+    unsafe { &(*future).waiters }
 }
 
 /// The failure of a rejected future; `None` when it is pending or resolved.
@@ -477,7 +460,7 @@ unsafe fn abandon(future: *mut Future) {
         this.add_pin();
         this.base.lock.unlock();
         for node in discarded {
-            match (*node).party {
+            match Waiter::party(node) {
                 Party::Callback(callback) => callback(node, None),
                 _ => unreachable!("whoever waits owns a reference"),
             }
@@ -690,7 +673,7 @@ unsafe fn deliver_all(mut claimed: Claimed) {
     while let Some(node) = claimed.next() {
         // SAFETY: claimed waiters are ours; the future of one that waits is alive.
         unsafe {
-            match (*node).party {
+            match Waiter::party(node) {
                 Party::Callback(callback) => callback(node, Some(&mut claimed)),
                 _ => (*(*node).object.cast::<Future>()).deliver(node),
             }
@@ -776,9 +759,9 @@ impl OnDone {
             let this: *mut OnDone = memory::take(ON_DONE_ARGS + bytes).cast();
             assert!(!this.is_null(), "out of memory");
             let party = Party::Callback(OnDone::called);
-            let object = (&raw const future.base).cast_mut();
+            let waiting = Waiting::new(Purpose::Notify, position);
             this.write(OnDone {
-                waiter: Waiter::new(party, object, Purpose::Notify, position),
+                waiter: Waiter::new(party, &future.base, waiting),
                 entry,
             });
             ptr::copy_nonoverlapping(args, OnDone::args(this), bytes);

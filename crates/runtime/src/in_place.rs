@@ -17,14 +17,14 @@
 use crate::arch;
 use crate::coroutine::{Coroutine, Ended, Operation, State, WaitInfo};
 use crate::failure::{Failure, FailureKind};
-use crate::future::{self, Future, Waiting};
+use crate::future::{self, Future};
 use crate::memory;
 use crate::outcome::{self, Outcome};
 use crate::panic::Exception;
 use crate::scheduler;
 use crate::stack::{self, BeforeCall};
 use crate::value::block;
-use crate::waiter::Purpose;
+use crate::waiter::{Purpose, Waiting};
 use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use std::ffi::c_void;
 use std::mem::swap;
@@ -49,14 +49,22 @@ pub struct InPlace {
     stack: BeforeCall,
 }
 
+impl InPlace {
+    /// What its awaiter waits for.
+    pub fn wait(&self) -> WaitInfo {
+        WaitInfo::new(Operation::Await, self.future, self.waiting.position)
+    }
+}
+
 /// Which coroutine's result a future is: address and generation of its control block, in one word. 0 names none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name(u64);
 
 /// Bits of a generation.
-const GENERATION_BITS: u32 = 24;
-/// Control blocks are so aligned, and lie in the lower 2^48 bytes.
-const BLOCK_SHIFT: u32 = size_of::<Coroutine>().trailing_zeros();
+const GENERATION_BITS: u32 = 23;
+/// Control blocks are so aligned, and lie in the lower 2^47 bytes, which are all that a process has unless it asks for more.
+const BLOCK_SHIFT: u32 = align_of::<Coroutine>().trailing_zeros();
+const _: () = assert!(47 - BLOCK_SHIFT + GENERATION_BITS <= 64);
 
 impl Name {
     pub const NONE: Name = Name(0);
@@ -90,7 +98,7 @@ impl Name {
         Name(word)
     }
 
-    /// The lower 24 bits of the coroutine's id, for reports; `None` of no coroutine.
+    /// The lower bits of the coroutine's id, for reports; `None` of no coroutine.
     pub fn id(self) -> Option<u64> {
         (self != Name::NONE).then(|| u64::from(self.generation()))
     }
@@ -189,23 +197,23 @@ unsafe fn enter(
     // SAFETY: both blocks are ours; the record is fresh.
     unsafe {
         swap_identities(awaiter, coroutine);
-        (*coroutine).wait = WaitInfo::new(Operation::Await, future, waiting.position);
         (*coroutine).set_state(State::Suspended);
         record.write(InPlace {
             frame: 0,
-            code: (*coroutine).code,
+            code: (*(*awaiter).entry).code,
             args: (*coroutine).args,
-            result: (*coroutine).result,
+            result: (*coroutine).slot.result,
             coroutine,
             previous: (*awaiter).in_place,
-            exception: (*awaiter).exception,
+            exception: (*awaiter).slot.exception,
             future,
             waiting,
             failure: None,
             stack: stack::begin_call(awaiter, arch::stub_frame()),
         });
         (*awaiter).in_place = record;
-        (*awaiter).exception = std::ptr::null_mut();
+        (*awaiter).slot.exception = std::ptr::null_mut();
+        (*coroutine).in_place = record;
     }
     Outcome {
         value: record.expose_provenance() as u64,
@@ -271,7 +279,7 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
         memory::give(record.cast(), size_of::<InPlace>());
         stack::end_call(awaiter, stack);
         (*awaiter).in_place = previous;
-        (*awaiter).exception = exception;
+        (*awaiter).slot.exception = exception;
         swap_identities(awaiter, coroutine);
         match failure {
             None => {

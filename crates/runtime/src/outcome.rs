@@ -11,7 +11,7 @@ use crate::panic::Exception;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Outcome {
-    /// The result; for [`RAISE`] the exception.
+    /// The result; for [`RAISE`] the exception, for [`PARK`] the lock to release.
     pub value: u64,
     /// [`RETURN`], [`YIELD`], [`PARK`], [`RAISE`] or [`CALL`].
     pub status: u64,
@@ -21,7 +21,8 @@ pub struct Outcome {
 pub const RETURN: u64 = 0;
 /// Go to the back of the queue, then return the wake value.
 pub const YIELD: u64 = 1;
-/// Suspend until [`ready`](crate::scheduler::ready), then return the wake value. Made by [`park`](crate::scheduler::park) only.
+/// Suspend until [`ready`](crate::scheduler::ready), then return the wake value. Made by [`park`](crate::scheduler::park) and
+/// [`park_with`](crate::scheduler::park_with) only; the value is what they say.
 pub const PARK: u64 = 2;
 /// Unwind the coroutine with the exception.
 pub const RAISE: u64 = 3;

@@ -31,6 +31,8 @@ pub struct Exception {
     pub cause: Option<Failure>,
     /// Return address and canonical frame address of each frame met, innermost first.
     pub frames: Vec<(usize, usize)>,
+    /// Address in the frame met last.
+    pub last_address: usize,
     /// The exception whose cleanup raised this one, if any.
     pub replaced: Option<Box<Exception>>,
 }
@@ -56,6 +58,7 @@ impl Exception {
             position,
             cause,
             frames: Vec::new(),
+            last_address: 0,
             replaced: None,
         })
     }

@@ -453,7 +453,8 @@ pub unsafe fn echo_sleep(milliseconds: i64, position: i32) -> Outcome {
         position: position as u32,
         operation: Operation::Sleep,
     };
-    scheduler::park(set_alarm, coroutine.cast(), wait)
+    // SAFETY: it is the running coroutine, which the hook expects.
+    unsafe { scheduler::park_with(coroutine, set_alarm, coroutine.cast(), wait) }
 }
 
 /// The unlock hook of a sleep: only a parked coroutine can be woken.

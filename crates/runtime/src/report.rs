@@ -46,8 +46,8 @@ pub fn blocked() -> String {
         if let Some(count) = seen.remove(&situation(coroutine))
             && count > LISTED
         {
-            let operation = operation_text(&coroutine.wait, None);
-            let place = place(coroutine.wait.position);
+            let operation = operation_text(&coroutine.wait(), None);
+            let place = place(coroutine.wait().position);
             let name = coroutine.name();
             let more = count - LISTED;
             let _ = writeln!(
@@ -70,8 +70,8 @@ pub fn parked() -> Vec<*const Coroutine> {
 fn situation(coroutine: &Coroutine) -> Situation {
     Situation {
         name: coroutine.name(),
-        operation: coroutine.wait.operation as u8,
-        position: coroutine.wait.position,
+        operation: coroutine.wait().operation as u8,
+        position: coroutine.wait().position,
         spawned_at: coroutine.spawned_at,
     }
 }
@@ -82,14 +82,14 @@ fn describe(coroutine: &Coroutine, numbers: &mut Numbers, text: &mut String) {
         "  coroutine {} ({}): {}{}",
         coroutine.id,
         coroutine.name(),
-        operation_text(&coroutine.wait, Some(numbers)),
-        place(coroutine.wait.position)
+        operation_text(&coroutine.wait(), Some(numbers)),
+        place(coroutine.wait().position)
     );
     if let Some(spawn) = position::site(coroutine.spawned_at) {
         let _ = write!(text, ", spawned at {}:{}", spawn.file, spawn.line);
     }
-    if let Operation::Lock | Operation::ReadLock = coroutine.wait.operation {
-        text.push_str(&holders_text(coroutine.wait.object.cast()));
+    if let Operation::Lock | Operation::ReadLock = coroutine.wait().operation {
+        text.push_str(&holders_text(coroutine.wait().object.cast()));
     }
     text.push('\n');
 }

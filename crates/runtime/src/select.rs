@@ -20,14 +20,14 @@
 //! passes through `arming` (timer) or holds a channel's lock (others), and through every other channel's lock in `retire`, before it lets go.
 
 use crate::channel::{Channel, SEND_ON_CLOSED};
-use crate::door::{AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use crate::door::{AtomicPtr, AtomicU32, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use crate::memory::{self, Depot, Magazine};
 use crate::panic::{self, Exception};
 use crate::random;
-use crate::scheduler::{self, Operation, Outcome, SpinLock, WaitInfo, Wake};
+use crate::scheduler::{self, Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake};
 use crate::timer::{self, TimerId};
 use crate::value;
-use crate::waiter::{self, Party, Purpose, ThreadParker, Waiter};
+use crate::waiter::{self, Party, Purpose, ThreadParker, Waiter, Waiting};
 use echo_abi::layout::{
     CASE_RECEIVE, CASE_SEND, CASE_SEND_RESULT, SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL,
     SELECT_TIMEOUT, SelectCase,
@@ -36,16 +36,18 @@ use std::cell::UnsafeCell;
 use std::ffi::c_void;
 use std::ptr;
 
-const UNCLAIMED: u32 = u32::MAX;
-const TIMED_OUT: u32 = u32::MAX - 1;
-const WITHDRAWN: u32 = u32::MAX - 2;
+/// Who has claimed a select: nobody, or the waiter of the case, or the timer, or who withdraws it.
+type Claimant = *mut Waiter;
+const UNCLAIMED: Claimant = ptr::null_mut();
+const TIMED_OUT: Claimant = ptr::without_provenance_mut(1);
+const WITHDRAWN: Claimant = ptr::without_provenance_mut(2);
 
 /// Selects of up to so many cases allocate nothing.
 const FEW: usize = 8;
 
 /// A parked select. `count` waiters follow in memory; their [`extra`](Waiter::extra) are the [`LockOrder`].
 pub struct Select {
-    claimed: AtomicU32,
+    claimed: AtomicPtr<Waiter>,
     references: AtomicU32,
     count: u32,
     cases: *mut SelectCase,
@@ -348,6 +350,14 @@ unsafe fn carry_out(cases: &mut [SelectCase], index: usize, order: LockOrder) ->
     Some(word(index as i64))
 }
 
+/// The caller as a party; a thread's parker is set when it blocks.
+fn calling_party() -> Party {
+    match scheduler::current() {
+        Some(coroutine) => Party::Coroutine(coroutine),
+        None => Party::Thread(ptr::null()),
+    }
+}
+
 /// Phase 2. All channels are locked.
 unsafe fn wait(
     cases: &mut [SelectCase],
@@ -367,19 +377,16 @@ unsafe fn wait(
             };
             let channel = channel_of(case);
             let node = Select::waiter(select, index as u32);
-            let mut waiter = Waiter::new(
-                Party::Select(select),
-                (&raw const channel.base).cast_mut(),
+            let waiting = Waiting {
                 purpose,
-                case.position,
-            );
-            waiter.value = case.value.cast();
-            waiter.extra = (*place).cast_mut().cast();
+                value: case.value.cast(),
+                extra: (*place).cast_mut().cast(),
+                position: case.position,
+            };
             if !(*place).is_null() {
                 place = place.add(1);
             }
-            waiter.index = index as u32;
-            node.write(waiter);
+            node.write(Waiter::new(Party::Select(select), &channel.base, waiting));
             channel.queue(purpose).push(node);
         }
         if timeout_ms >= 0 {
@@ -391,19 +398,15 @@ unsafe fn wait(
         }
         match (*select).party {
             Party::Coroutine(coroutine) => {
-                (*coroutine).parked_with = select.cast();
-                scheduler::park(
-                    unlock_hook,
-                    select.cast(),
-                    WaitInfo::new(
-                        Operation::Select,
-                        cases.first().map_or(std::ptr::null(), |case| case.channel),
-                        position,
-                    ),
-                )
+                let wait = WaitInfo {
+                    object: select.cast(),
+                    position,
+                    operation: Operation::Select,
+                };
+                scheduler::park_with(coroutine, unlock_hook, select.cast(), wait)
             }
-            _ => ThreadParker::block(|party| {
-                (*select).party = party;
+            _ => ThreadParker::block(|parker| {
+                (*select).party = Party::Thread(parker);
                 unlock_hook(select.cast());
             }),
         }
@@ -455,9 +458,9 @@ unsafe fn timer_fired(data: *mut c_void) {
 
 impl Select {
     /// Wins the right to wake the select; exactly one caller does.
-    pub fn claim(&self, index: u32) -> bool {
+    pub fn claim(&self, claimant: Claimant) -> bool {
         self.claimed
-            .compare_exchange(UNCLAIMED, index, AcqRel, Relaxed)
+            .compare_exchange(UNCLAIMED, claimant, AcqRel, Relaxed)
             .is_ok()
     }
 
@@ -465,23 +468,34 @@ impl Select {
         self.claimed.load(Acquire) != UNCLAIMED
     }
 
-    /// Called by the party that won `claim` for case `index`, without locks: ends the select with that case, or with an exception.
-    pub unsafe fn chosen(select: *mut Select, index: u32, result: Result<u64, Box<Exception>>) {
+    /// The select that a coroutine is parked with.
+    pub unsafe fn of(coroutine: *mut Coroutine) -> *mut Select {
+        // SAFETY: the caller vouches for the coroutine; `wait` has stored it there.
+        unsafe { (*Coroutine::waiter(coroutine)).object.cast() }
+    }
+
+    /// Called by the party that won `claim` for the case of that waiter, without locks: ends the select with that case, or with an exception.
+    pub unsafe fn chosen(
+        select: *mut Select,
+        winner: *mut Waiter,
+        result: Result<u64, Box<Exception>>,
+    ) {
         // SAFETY: the winner holds a reference to the block; the caller's frame is valid until it is woken.
         unsafe {
-            Select::retire(select, index);
+            Select::retire(select, winner);
             if let Some(timer) = (*select).timer
                 && timer::cancel(timer)
             {
                 Select::release(select);
             }
             let party = (*select).party;
-            let case = (*select).cases.add(index as usize);
+            let index = winner.offset_from_unsigned(Select::waiter(select, 0));
+            let case = (*select).cases.add(index);
             Select::release(select);
             let wake = match result {
                 Ok(ok) => {
                     (*case).ok = ok as u32;
-                    Wake::Value(u64::from(index))
+                    Wake::Value(index as u64)
                 }
                 Err(exception) => Wake::Raise(exception),
             };
@@ -508,11 +522,13 @@ impl Select {
     }
 
     /// Takes the waiters of all cases but `winner` out of their queues.
-    unsafe fn retire(select: *mut Select, winner: u32) {
+    unsafe fn retire(select: *mut Select, winner: Claimant) {
         // SAFETY: the channels are owned by the caller, who is parked; links are changed under the channels' locks.
         unsafe {
-            for index in (0..(*select).count).filter(|&index| index != winner) {
-                let node = Select::waiter(select, index);
+            for node in (0..(*select).count).map(|index| Select::waiter(select, index)) {
+                if node == winner {
+                    continue;
+                }
                 let channel = &*(*node).object.cast::<Channel>();
                 channel.base.lock.lock();
                 if (*node).is_queued() {
@@ -529,11 +545,11 @@ impl Select {
         // SAFETY: fresh memory with room for the block and the waiters.
         unsafe {
             select.write(Select {
-                claimed: AtomicU32::new(UNCLAIMED),
+                claimed: AtomicPtr::new(UNCLAIMED),
                 references: AtomicU32::new(1),
                 count: cases.len() as u32,
                 cases: cases.as_mut_ptr(),
-                party: waiter::calling_party(),
+                party: calling_party(),
                 timer: None,
                 arming: SpinLock::new(),
             });

@@ -1,6 +1,6 @@
 //! Memory for stacks and control blocks.
 //!
-//! * **Blocks**: first segments (four size classes) and control blocks, cut from slabs, recycled per worker ([`Cache`]) and between workers in
+//! * **Blocks**: first segments (six size classes) and control blocks, cut from slabs, recycled per worker ([`Cache`]) and between workers in
 //!   batches (the depot). On machines of several NUMA nodes all of it stays on its node ([`node_memory`]). Slabs are never returned; those of control blocks are known to the [`registry`](crate::registry).
 //! * **Big segments**: reservations of the maximum stack size plus reserve, committed by use. No guard page: the prologues check.
 //! * **Page stacks**: for foreign code, which checks nothing: a guard page below each.
@@ -26,11 +26,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Sizes of first segments.
-pub const SEGMENT_BYTES: [usize; 4] = [512, 1024, 2048, 4096];
+pub const SEGMENT_BYTES: [usize; 6] = [384, 512, 768, 1024, 2048, 4096];
+const LARGEST_SEGMENT_BYTES: usize = SEGMENT_BYTES[SEGMENT_BYTES.len() - 1];
 /// Index of control blocks among the block kinds; the segments' classes come before.
 const CONTROL: usize = SEGMENT_BYTES.len();
 const KINDS: usize = CONTROL + 1;
-const BLOCK_BYTES: [usize; KINDS] = [512, 1024, 2048, 4096, size_of::<Coroutine>()];
+const BLOCK_BYTES: [usize; KINDS] = [384, 512, 768, 1024, 2048, 4096, size_of::<Coroutine>()];
 
 const SLAB_BYTES: usize = 1 << 20;
 /// Blocks that move between a worker and the depot at a time.
@@ -70,7 +71,7 @@ pub fn max_stack() -> usize {
 }
 
 fn big_bytes() -> usize {
-    (max_stack() + in_place_bytes() + SEGMENT_BYTES[3] + RESERVE_BYTES + BIG_SLACK)
+    (max_stack() + in_place_bytes() + LARGEST_SEGMENT_BYTES + RESERVE_BYTES + BIG_SLACK)
         .next_multiple_of(PAGE_BYTES)
 }
 
@@ -85,6 +86,8 @@ static DEPOTS: [Depot; KINDS] = [
     Depot::new(BLOCK_BYTES[1], BLOCK_BYTES[1] - 8, BATCH),
     Depot::new(BLOCK_BYTES[2], BLOCK_BYTES[2] - 8, BATCH),
     Depot::new(BLOCK_BYTES[3], BLOCK_BYTES[3] - 8, BATCH),
+    Depot::new(BLOCK_BYTES[4], BLOCK_BYTES[4] - 8, BATCH),
+    Depot::new(BLOCK_BYTES[5], BLOCK_BYTES[5] - 8, BATCH),
     Depot::new(
         BLOCK_BYTES[CONTROL],
         std::mem::offset_of!(Coroutine, next),
@@ -168,17 +171,17 @@ impl Cache {
                 let base = self.take_stack(StackKind::Pages);
                 (*coroutine).big_top = base + PAGE_STACK_BYTES;
                 (*coroutine).big_limit = base + PAGE_BYTES + BIG_SLACK + RESERVE_BYTES;
-                (*coroutine).first_limit = 0;
                 (*coroutine).first_top = 0;
+                (*coroutine).first_room = 0;
                 (*coroutine).limit = (*coroutine).big_limit;
             } else {
                 let learned = AtomicLearned::of(&raw mut (*entry).learned_class);
                 let class = (learned.get() as usize).min(SEGMENT_BYTES.len() - 1);
                 let base = self.take_block(class) as usize;
                 (*coroutine).class = class as u8;
-                (*coroutine).first_limit = base + SEGMENT_SLACK;
                 (*coroutine).first_top = base + SEGMENT_BYTES[class];
-                (*coroutine).limit = (*coroutine).first_limit;
+                (*coroutine).first_room = (SEGMENT_BYTES[class] - SEGMENT_SLACK) as u16;
+                (*coroutine).limit = base + SEGMENT_SLACK;
                 (*coroutine).big_top = 0;
                 (*coroutine).big_limit = 0;
             }
@@ -520,7 +523,7 @@ pub unsafe fn begin_call(coroutine: *mut Coroutine, frame: usize) -> BeforeCall 
 
 /// The limit of a call in place on the big segment: it has what a big segment has, and what the largest first one has.
 fn call_limit(frame: usize) -> usize {
-    frame - max_stack() - SEGMENT_BYTES[3]
+    frame - max_stack() - LARGEST_SEGMENT_BYTES
 }
 
 /// A call in place has ended, by return or by failure.
@@ -546,10 +549,11 @@ pub unsafe fn end_call(coroutine: *mut Coroutine, before: BeforeCall) {
 pub unsafe fn reset_limit(coroutine: *mut Coroutine, frame_address: usize) {
     // SAFETY: promised by the caller.
     unsafe {
-        let first_base = (*coroutine).first_limit.wrapping_sub(SEGMENT_SLACK);
+        let first_limit = (*coroutine).first_limit();
+        let first_base = first_limit.wrapping_sub(SEGMENT_SLACK);
         let on_first = frame_address <= (*coroutine).first_top && frame_address >= first_base;
-        if on_first && (*coroutine).limit != (*coroutine).first_limit {
-            (*coroutine).limit = (*coroutine).first_limit;
+        if on_first && (*coroutine).limit != first_limit {
+            (*coroutine).limit = first_limit;
             arch::set_stack_limit((*coroutine).limit);
         }
     }

@@ -67,11 +67,11 @@ pub unsafe extern "C-unwind" fn begin(
                 (*exception).message
             ));
         }
-        let replaced = (*coroutine).exception;
+        let replaced = (*coroutine).slot.exception;
         if !replaced.is_null() {
             (*exception).replaced = Some(Box::from_raw(replaced));
         }
-        (*coroutine).exception = exception;
+        (*coroutine).slot.exception = exception;
     }
     exception
 }
@@ -132,8 +132,12 @@ pub unsafe extern "C-unwind" fn stop(
     0
 }
 
-/// Adds a frame to the trace, once: a frame whose cleanup resumed is met again.
+/// Adds a frame to the trace, once: a frame whose cleanup resumed is met again, and the prologue that called `__morestack` is part of the frame before.
 fn record(exception: &mut Exception, address: usize, frame_address: usize) {
+    let callee = std::mem::replace(&mut exception.last_address, address);
+    if arch::is_in_morestack(callee) {
+        return;
+    }
     let known = exception
         .frames
         .iter()
@@ -150,8 +154,8 @@ fn record(exception: &mut Exception, address: usize, frame_address: usize) {
 unsafe fn take_failure(coroutine: *mut Coroutine) -> Failure {
     // SAFETY: the coroutine owns the exception.
     unsafe {
-        let exception = Box::from_raw((*coroutine).exception);
-        (*coroutine).exception = std::ptr::null_mut();
+        let exception = Box::from_raw((*coroutine).slot.exception);
+        (*coroutine).slot.exception = std::ptr::null_mut();
         let exception = *exception;
         let trace = exception
             .frames

@@ -3,14 +3,16 @@
 //! # Protocol
 //! * Every object somebody can wait on begins with [`Waitable`]: the block header, then the object's spin lock. The lock guards the object's
 //!   state, its [`Queue`]s, and in every waiter that belongs to the object the fields `next`, `prev` and `queued`.
+//! * A coroutine waits with the waiter in its control block, a thread with one on its stack, a select with one per case in its own block.
 //! * A waiter is linked by the party that is about to wait, under the lock; the lock is released by the scheduler after the party's
 //!   registers are saved (`wait`), so nobody can wake a coroutine that has not finished parking.
 //! * **Claim.** Whoever takes a waiter out of its queue, under the lock, owns it and must wake it: that happens exactly once. The waiter
 //!   of a select is one of several; taking it out is not enough, the claim word of the [`Select`](crate::select) has to be won too
-//!   ([`Waiter::claim`]). One that loses was already won by another case and is simply forgotten: its select frees it.
+//!   ([`Waiter::claim`]). One that loses was already won by another case and is simply forgotten.
 //! * What the wait was for is done by the one who wakes, before the wake-up: values are copied through `value`, which points into the
 //!   frame of the parked coroutine (that frame stays where it is until it is woken), and results travel as one word.
-//! * A waiter dies when it is woken or withdrawn; nobody looks at it, or at what it points to, afterwards.
+//! * A waiter dies when it is woken or withdrawn; nobody looks at it, or at what it points to, afterwards. So whoever has many to wake looks for the
+//!   next one before.
 //! * Wake-ups happen after the object's lock is released: no lock is ever held while another is taken, except the channels of one select,
 //!   which are taken in the order of their addresses.
 //!
@@ -19,14 +21,15 @@
 use crate::channel::Channel;
 use crate::door::thread::{self, Thread};
 use crate::door::{AtomicBool, AtomicPtr, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use crate::future;
 use crate::panic::Exception;
-use crate::scheduler::{self, Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake};
+use crate::scheduler::{self, Coroutine, Operation, Outcome, SpinLock, Wake};
 use crate::select::Select;
+use crate::sync;
 use crate::value;
 use echo_abi::layout::{BlockHeader, TypeDesc};
 use std::borrow::Cow;
-use std::cell::{Cell, UnsafeCell};
-use std::ffi::c_void;
+use std::cell::UnsafeCell;
 use std::ptr;
 
 /// How every object that can be waited on begins.
@@ -39,16 +42,27 @@ pub struct Waitable {
 /// Who is blocked.
 #[derive(Clone, Copy)]
 pub enum Party {
+    /// In whose control block the waiter lies.
     Coroutine(*mut Coroutine),
     /// On the stack of the blocked thread.
     Thread(*const ThreadParker),
-    /// One case (`Waiter::index`) of a select.
+    /// One case of a select.
     Select(*mut Select),
     /// Called instead of a wake-up, without locks held; owns the waiter from then on. What it claims itself goes to the end of the list. `None`: the
     /// object goes away, and there will be nothing to wake up for.
-    Callback(unsafe fn(*mut Waiter, Option<&mut Claimed>)),
-    /// Nobody any more ([`withdraw`]): whoever takes the waiter out of its queue frees it.
-    Withdrawn,
+    Callback(Callback),
+}
+
+pub type Callback = unsafe fn(*mut Waiter, Option<&mut Claimed>);
+
+/// [`Party`] without what it says.
+#[repr(u8)]
+#[derive(Clone, Copy)]
+enum Kind {
+    Coroutine,
+    Thread,
+    Select,
+    Callback,
 }
 
 /// What a waiter waits for: what its waker has to do.
@@ -108,50 +122,96 @@ impl Purpose {
     }
 }
 
+/// What somebody wants of an object, and where it goes.
+#[derive(Clone, Copy)]
+pub struct Waiting {
+    pub purpose: Purpose,
+    /// Where the value is (send) or goes (receive, await).
+    pub value: *mut u8,
+    /// Second place: the error of a `try await`.
+    pub extra: *mut u8,
+    /// Of the operation.
+    pub position: u32,
+}
+
+impl Waiting {
+    /// No value goes anywhere.
+    pub fn new(purpose: Purpose, position: u32) -> Waiting {
+        Waiting {
+            purpose,
+            value: ptr::null_mut(),
+            extra: ptr::null_mut(),
+            position,
+        }
+    }
+
+    /// A value lies or goes there.
+    pub fn with_value(purpose: Purpose, value: *mut u8, position: u32) -> Waiting {
+        Waiting {
+            value,
+            ..Waiting::new(purpose, position)
+        }
+    }
+}
+
 /// One blocked party.
+#[repr(C)]
 pub struct Waiter {
     /// Link of the queue, of a list of claimed waiters, or of the holds of its party.
     pub(crate) next: *mut Waiter,
     prev: *mut Waiter,
-    pub party: Party,
     /// The object it waits on.
     pub object: *mut Waitable,
-    /// Where the value is (send) or goes (receive, await).
+    /// See [`Waiting`]; for a select case also what the select likes to keep here.
     pub value: *mut u8,
-    /// Second place: the error of a `try await`, the `ok` of a select case.
     pub extra: *mut u8,
+    /// What the party's kind says: nothing for coroutines.
+    who: *const (),
     /// Position of the operation.
     pub position: u32,
-    /// Case of a select, element of `all` and `race`.
-    pub index: u32,
     pub purpose: Purpose,
+    kind: Kind,
     queued: bool,
 }
+const _: () = assert!(size_of::<Waiter>() == 56);
 
 impl Waiter {
     /// A waiter that is in no queue.
-    pub fn new(party: Party, object: *mut Waitable, purpose: Purpose, position: u32) -> Waiter {
+    #[inline(always)]
+    pub fn new(party: Party, object: *const Waitable, waiting: Waiting) -> Waiter {
+        let (kind, who) = match party {
+            Party::Coroutine(_) => (Kind::Coroutine, ptr::null()),
+            Party::Thread(parker) => (Kind::Thread, parker.cast()),
+            Party::Select(select) => (Kind::Select, select.cast_const().cast()),
+            Party::Callback(callback) => (Kind::Callback, callback as *const ()),
+        };
         Waiter {
             next: ptr::null_mut(),
             prev: ptr::null_mut(),
-            party,
-            object,
-            value: ptr::null_mut(),
-            extra: ptr::null_mut(),
-            position,
-            index: 0,
-            purpose,
+            object: object.cast_mut(),
+            value: waiting.value,
+            extra: waiting.extra,
+            who,
+            position: waiting.position,
+            purpose: waiting.purpose,
+            kind,
             queued: false,
         }
     }
 
-    /// A recycled heap waiter for the calling party.
-    pub fn for_caller(object: *const Waitable, purpose: Purpose, position: u32) -> *mut Waiter {
-        let party = calling_party();
-        let node = take_node();
-        // SAFETY: `node` is fresh memory of the right layout.
-        unsafe { node.write(Waiter::new(party, object.cast_mut(), purpose, position)) };
-        node
+    /// Who waits with this waiter.
+    #[inline(always)]
+    pub unsafe fn party(this: *mut Waiter) -> Party {
+        // SAFETY: the caller vouches for the waiter; `who` is what `new` stored for that kind.
+        unsafe {
+            let who = (*this).who;
+            match (*this).kind {
+                Kind::Coroutine => Party::Coroutine(Coroutine::of_waiter(this)),
+                Kind::Thread => Party::Thread(who.cast()),
+                Kind::Select => Party::Select(who.cast_mut().cast()),
+                Kind::Callback => Party::Callback(std::mem::transmute::<*const (), Callback>(who)),
+            }
+        }
     }
 
     /// Whether the waiter is in a queue. Under the object's lock.
@@ -161,22 +221,24 @@ impl Waiter {
 
     /// Wins the right to wake a waiter just taken from its queue. Under the object's lock.
     #[inline(always)]
-    fn claim(&self) -> bool {
-        match self.party {
-            // SAFETY: a select's waiters are unlinked under the lock held here before the select is freed.
-            Party::Select(select) => unsafe { (*select).claim(self.index) },
-            Party::Withdrawn => false,
-            _ => true,
+    unsafe fn claim(this: *mut Waiter) -> bool {
+        // SAFETY: a select's waiters are unlinked under the lock held here before the select is freed.
+        unsafe {
+            match Waiter::party(this) {
+                Party::Select(select) => (*select).claim(this),
+                _ => true,
+            }
         }
     }
 
     /// Whether it can no longer be woken through this queue. Under the object's lock.
-    fn is_stale(&self) -> bool {
-        match self.party {
-            // SAFETY: as in `claim`.
-            Party::Select(select) => unsafe { (*select).is_claimed() },
-            Party::Withdrawn => true,
-            _ => false,
+    unsafe fn is_stale(this: *mut Waiter) -> bool {
+        // SAFETY: as in `claim`.
+        unsafe {
+            match Waiter::party(this) {
+                Party::Select(select) => (*select).is_claimed(),
+                _ => false,
+            }
         }
     }
 }
@@ -276,11 +338,10 @@ impl Queue {
             // SAFETY: as in `push`.
             unsafe {
                 let head = (*self.tail()).next;
-                if !(*head).is_stale() {
+                if !Waiter::is_stale(head) {
                     return Some(head);
                 }
                 self.remove(head);
-                discard(head);
             }
         }
         None
@@ -301,10 +362,9 @@ impl Queue {
                     (*(*head).next).prev = tail;
                 }
                 (*head).queued = false;
-                if (*head).claim() {
+                if Waiter::claim(head) {
                     return Some(head);
                 }
-                discard(head);
             }
         }
         None
@@ -381,67 +441,51 @@ impl Iterator for Claimed {
     }
 }
 
-/// The caller as a party; a thread's parker is set by [`wait`].
-pub fn calling_party() -> Party {
-    match scheduler::current() {
-        Some(coroutine) => Party::Coroutine(coroutine),
-        None => Party::Thread(ptr::null()),
-    }
-}
-
-/// Puts the caller, whose waiter from [`Waiter::for_caller`] this is, at the end of the queue and suspends it; the object's lock is held and gets
-/// released.
+/// Puts the caller at the end of the queue of an object and suspends it; the object's lock is held and gets released.
 #[inline(always)]
-pub unsafe fn wait(queue: &Queue, node: *mut Waiter) -> Outcome {
+pub unsafe fn wait(queue: &Queue, object: &Waitable, waiting: Waiting) -> Outcome {
     // SAFETY: passed on.
-    unsafe { wait_in(queue, Queue::push, node) }
+    unsafe { wait_in(queue, Queue::push, object, waiting) }
 }
 
 /// As [`wait`], before all others.
-pub unsafe fn wait_first(queue: &Queue, node: *mut Waiter) -> Outcome {
+pub unsafe fn wait_first(queue: &Queue, object: &Waitable, waiting: Waiting) -> Outcome {
     // SAFETY: passed on.
-    unsafe { wait_in(queue, Queue::push_first, node) }
+    unsafe { wait_in(queue, Queue::push_first, object, waiting) }
 }
 
 /// How a waiter is put into a queue.
 type Push = unsafe fn(&Queue, *mut Waiter);
 
 #[inline(always)]
-unsafe fn wait_in(queue: &Queue, push: Push, node: *mut Waiter) -> Outcome {
-    // SAFETY: the lock keeps the waiter alive, and the object lives at least until the caller is woken. What is needed of the waiter is read
-    // before it is queued, while the compiler still knows it.
+unsafe fn wait_in(queue: &Queue, push: Push, object: &Waitable, waiting: Waiting) -> Outcome {
+    let Some(coroutine) = scheduler::current() else {
+        // SAFETY: passed on.
+        return unsafe { wait_as_thread(queue, push, object, waiting) };
+    };
+    // SAFETY: the running coroutine's waiter is free; the object lives at least until the caller is woken.
     unsafe {
-        let (party, object) = ((*node).party, (*node).object);
-        let info = WaitInfo::new((*node).purpose.operation(), object, (*node).position);
+        let node = Coroutine::waiter(coroutine);
+        node.write(Waiter::new(Party::Coroutine(coroutine), object, waiting));
         push(queue, node);
-        let lock = &raw const (*object).lock;
-        match party {
-            Party::Coroutine(coroutine) => {
-                (*coroutine).parked_with = node.cast();
-                scheduler::park(unlock, lock.cast_mut().cast(), info)
-            }
-            _ => ThreadParker::block(|party| {
-                (*node).party = party;
-                (*lock).unlock();
-            }),
-        }
+        scheduler::park(coroutine, waiting.purpose.operation(), &object.lock)
     }
 }
 
-/// The unlock hook for one lock.
-unsafe fn unlock(lock: *mut c_void) {
-    // SAFETY: `wait` passed a held lock, whose object outlives the wait.
-    unsafe { (*lock.cast::<SpinLock>()).unlock() }
-}
-
-/// A waiter taken from its queue that could not be claimed: its select frees it, or nobody else knows it.
-unsafe fn discard(node: *mut Waiter) {
-    // SAFETY: the caller has just taken the node out of its queue, under the object's lock.
-    unsafe {
-        if let Party::Withdrawn = (*node).party {
-            put_node(node);
-        }
-    }
+#[cold]
+unsafe fn wait_as_thread(
+    queue: &Queue,
+    push: Push,
+    object: &Waitable,
+    waiting: Waiting,
+) -> Outcome {
+    let mut waiter = std::mem::MaybeUninit::uninit();
+    ThreadParker::block(|parker| {
+        let node = waiter.write(Waiter::new(Party::Thread(parker), object, waiting));
+        // SAFETY: the lock is held; the waiter lives on the stack of the blocked thread.
+        unsafe { push(queue, node) };
+        object.lock.unlock();
+    })
 }
 
 /// A parked coroutine that waits for nothing any more.
@@ -456,27 +500,41 @@ pub struct Withdrawn {
 /// # Safety
 /// Called while nothing runs: `coroutine` is parked, and nobody claims its waiter meanwhile.
 pub unsafe fn withdraw(coroutine: *mut Coroutine) -> Option<Withdrawn> {
-    // SAFETY: promised by the caller; `parked_with` is what the operation says.
+    // SAFETY: promised by the caller; the operation says what it is parked with.
     unsafe {
         if (*coroutine).claim.is_in_place() {
             return None; // it is its awaiter that is parked
         }
-        let parked_with = (*coroutine).parked_with;
-        let unsent = match (*coroutine).wait.operation {
+        let unsent = match (*coroutine).operation {
             Operation::None | Operation::Sleep | Operation::Scope | Operation::Io => return None,
-            Operation::Select if !Select::withdraw(parked_with.cast()) => return None,
+            Operation::Select if !Select::withdraw(Select::of(coroutine)) => return None,
             Operation::Select => None,
             _ => {
-                let node: *mut Waiter = parked_with.cast();
-                let lock = &(*(*node).object).lock;
-                lock.lock();
-                (*node).party = Party::Withdrawn;
-                let unsent = Channel::unsent(node);
-                lock.unlock();
-                unsent
+                let node = Coroutine::waiter(coroutine);
+                let object = &*(*node).object;
+                object.lock.lock();
+                queue_of(node).remove(node);
+                object.lock.unlock();
+                Channel::unsent(node)
             }
         };
         Some(Withdrawn { coroutine, unsent })
+    }
+}
+
+/// The queue that a queued waiter stands in. Under the object's lock.
+unsafe fn queue_of<'a>(node: *const Waiter) -> &'a Queue {
+    // SAFETY: the purpose says what the object is, which is alive as long as somebody waits.
+    unsafe {
+        let (object, purpose) = ((*node).object, (*node).purpose);
+        match purpose.operation() {
+            Operation::Await => future::waiters(object.cast()),
+            Operation::Lock | Operation::ReadLock => sync::lock::waiters(object.cast()),
+            Operation::WaitGroup => sync::wait_group::waiters(object.cast()),
+            Operation::Semaphore => sync::semaphore::waiters(object.cast()),
+            Operation::Once => sync::once::waiters(object.cast()),
+            _ => (*object.cast::<Channel>()).queue(purpose),
+        }
     }
 }
 
@@ -501,16 +559,10 @@ impl Withdrawn {
 pub unsafe fn wake(node: *mut Waiter, word: u64) {
     // SAFETY: the caller claimed the waiter.
     unsafe {
-        match (*node).party {
-            Party::Coroutine(coroutine) => {
-                put_node(node);
-                scheduler::ready(coroutine, Wake::Value(word));
-            }
-            Party::Select(select) => Select::chosen(select, (*node).index, Ok(word)),
-            party => {
-                put_node(node);
-                wake_party(party, Wake::Value(word));
-            }
+        match Waiter::party(node) {
+            Party::Coroutine(coroutine) => scheduler::ready(coroutine, Wake::Value(word)),
+            Party::Select(select) => Select::chosen(select, node, Ok(word)),
+            party => wake_party(party, Wake::Value(word)),
         }
     }
 }
@@ -525,12 +577,9 @@ pub unsafe fn raise(node: *mut Waiter, message: impl Into<Cow<'static, str>>) {
 pub unsafe fn throw(node: *mut Waiter, exception: Box<Exception>) {
     // SAFETY: the caller claimed the waiter.
     unsafe {
-        match (*node).party {
-            Party::Select(select) => Select::chosen(select, (*node).index, Err(exception)),
-            party => {
-                put_node(node);
-                wake_party(party, Wake::Raise(exception));
-            }
+        match Waiter::party(node) {
+            Party::Select(select) => Select::chosen(select, node, Err(exception)),
+            party => wake_party(party, Wake::Raise(exception)),
         }
     }
 }
@@ -542,7 +591,7 @@ pub unsafe fn wake_party(party: Party, wake: Wake) {
         match party {
             Party::Coroutine(coroutine) => scheduler::ready(coroutine, wake),
             Party::Thread(parker) => ThreadParker::finish(parker, wake),
-            Party::Select(_) | Party::Callback(_) | Party::Withdrawn => {
+            Party::Select(_) | Party::Callback(_) => {
                 unreachable!("only coroutines and threads sleep")
             }
         }
@@ -560,14 +609,14 @@ pub struct ThreadParker {
 }
 
 impl ThreadParker {
-    /// Gives the calling thread as a party to `publish`, which then unlocks, and sleeps until [`finish`](Self::finish).
-    pub fn block(publish: impl FnOnce(Party)) -> Outcome {
+    /// Gives the calling thread's parker to `publish`, which then unlocks, and sleeps until [`finish`](Self::finish).
+    pub fn block(publish: impl FnOnce(*const ThreadParker)) -> Outcome {
         let parker = ThreadParker {
             thread: thread::current(),
             done: AtomicBool::new(false),
             wake: UnsafeCell::new(None),
         };
-        publish(Party::Thread(&parker));
+        publish(&parker);
         while !parker.done.load(Acquire) {
             thread::park();
         }
@@ -589,46 +638,4 @@ impl ThreadParker {
             thread.unpark();
         }
     }
-}
-
-/// Nodes kept per thread; beyond that they go back to the allocator.
-const POOL_LIMIT: u32 = 1024;
-
-thread_local! {
-    static POOL: Pool = const { Pool { first: Cell::new(ptr::null_mut()), count: Cell::new(0) } };
-}
-
-/// Free nodes of one thread, linked through `next`. They stay when the thread ends, which workers do at the end of the program.
-struct Pool {
-    first: Cell<*mut Waiter>,
-    count: Cell<u32>,
-}
-
-/// Memory for one waiter, not initialised.
-fn take_node() -> *mut Waiter {
-    POOL.with(|pool| {
-        let node = pool.first.get();
-        if node.is_null() {
-            return Box::into_raw(Box::<Waiter>::new_uninit()).cast();
-        }
-        // SAFETY: pooled nodes belong to the pool.
-        pool.first.set(unsafe { (*node).next });
-        pool.count.set(pool.count.get() - 1);
-        node
-    })
-}
-
-/// Gives a node of [`Waiter::for_caller`] back.
-pub unsafe fn put_node(node: *mut Waiter) {
-    POOL.with(|pool| {
-        if pool.count.get() == POOL_LIMIT {
-            // SAFETY: nodes come from `Box`, and waiters have nothing to drop.
-            drop(unsafe { Box::from_raw(node) });
-            return;
-        }
-        // SAFETY: nobody else knows the node any more.
-        unsafe { (*node).next = pool.first.get() };
-        pool.first.set(node);
-        pool.count.set(pool.count.get() + 1);
-    })
 }

@@ -15,7 +15,16 @@ pub fn current() -> Option<*mut Coroutine> {
     None
 }
 
-pub fn park(_unlock: UnlockHook, _data: *mut c_void, _wait: WaitInfo) -> Outcome {
+pub unsafe fn park(_coroutine: *mut Coroutine, _operation: Operation, _lock: &SpinLock) -> Outcome {
+    unreachable!("{THREADS_ONLY}")
+}
+
+pub unsafe fn park_with(
+    _coroutine: *mut Coroutine,
+    _hook: UnlockHook,
+    _data: *mut c_void,
+    _wait: WaitInfo,
+) -> Outcome {
     unreachable!("{THREADS_ONLY}")
 }
 

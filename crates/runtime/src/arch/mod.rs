@@ -10,6 +10,15 @@ mod x86_64;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
 
+/// How [`resume`] returned.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Left {
+    pub reason: Reason,
+    /// Of [`Reason::Park`]: the value of the outcome.
+    pub value: u64,
+}
+
 /// Why [`resume`] returned.
 #[repr(u64)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,6 +25,7 @@ use crate::coroutine::Coroutine;
 use crate::unwind;
 use core::arch::{asm, global_asm, naked_asm};
 use core::mem::offset_of;
+use echo_abi::layout::EntryDesc;
 
 global_asm!(
     ".pushsection .tbss.echo_tls,\"awT\",@nobits",
@@ -58,11 +59,13 @@ const _: () = {
     assert!(offset_of!(Coroutine, limit) == 8);
     assert!(offset_of!(Coroutine, big_top) == 16);
     assert!(offset_of!(Coroutine, big_limit) == 24);
-    assert!(offset_of!(Coroutine, first_limit) == 32);
-    assert!(offset_of!(Coroutine, wake_value) == 48);
-    assert!(offset_of!(Coroutine, code) == 56);
-    assert!(offset_of!(Coroutine, args) == 64);
-    assert!(offset_of!(Coroutine, result) == 72);
+    assert!(offset_of!(Coroutine, first_top) == 32);
+    assert!(offset_of!(Coroutine, wake_value) == 40);
+    assert!(offset_of!(Coroutine, entry) == 48);
+    assert!(offset_of!(Coroutine, args) == 56);
+    assert!(offset_of!(Coroutine, slot) == 64);
+    assert!(offset_of!(Coroutine, first_room) == 128);
+    assert!(offset_of!(EntryDesc, code) == 0);
 };
 
 macro_rules! read_tls {
@@ -205,12 +208,12 @@ unsafe fn slide(coroutine: *mut Coroutine, code: unsafe extern "C" fn()) {
     }
 }
 
-/// Runs `coroutine` on this thread until it leaves; the result is a [`Reason`](super::Reason).
+/// Runs `coroutine` on this thread until it leaves.
 ///
 /// # Safety
 /// The caller owns the coroutine, has prepared its stack, and is a worker outside any coroutine.
 #[unsafe(naked)]
-pub unsafe extern "C" fn resume(coroutine: *mut Coroutine) -> super::Reason {
+pub unsafe extern "C" fn resume(coroutine: *mut Coroutine) -> super::Left {
     naked_asm!(
         "push rbp",
         "push rbx",
@@ -225,7 +228,7 @@ pub unsafe extern "C" fn resume(coroutine: *mut Coroutine) -> super::Reason {
         "mov rsp, qword ptr [rdi]",
         "mov rax, qword ptr [rdi + 8]",
         "mov qword ptr fs:[0x70], rax",
-        "mov rax, qword ptr [rdi + 48]",
+        "mov rax, qword ptr [rdi + 40]",
         "pop r15",
         "pop r14",
         "pop r13",
@@ -237,7 +240,8 @@ pub unsafe extern "C" fn resume(coroutine: *mut Coroutine) -> super::Reason {
     )
 }
 
-/// The other half of `resume`: returns to the scheduler. Reached by a jump with rsp = the worker's stack pointer, rax = the reason.
+/// The other half of `resume`: returns to the scheduler. Reached by a jump with rsp = the worker's stack pointer, rax = the reason, rdx = the value of an
+/// outcome that parks.
 #[unsafe(naked)]
 unsafe extern "C" fn back() {
     naked_asm!(
@@ -264,9 +268,11 @@ unsafe extern "C" fn entry() {
         ".cfi_undefined rip",
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rax, qword ptr fs:[rcx]",
-        "mov rdi, qword ptr [rax + 64]",
-        "mov rsi, qword ptr [rax + 72]",
-        "call qword ptr [rax + 56]",
+        "mov rdi, qword ptr [rax + 56]",
+        "mov rsi, qword ptr [rax + 64]",
+        "mov qword ptr [rax + 64], 0", // no exception yet
+        "mov rax, qword ptr [rax + 48]",
+        "call qword ptr [rax]",
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rsp, qword ptr fs:[rcx + 8]",
         "mov eax, 4",
@@ -309,7 +315,8 @@ pub(crate) unsafe extern "C" fn outcome() {
         "je 30f",
         "ja 50f",
         // park or yield: as if the caller's call had saved its registers
-        "cmp qword ptr fs:[rcx], 0",
+        "mov rsi, qword ptr fs:[rcx]",
+        "test rsi, rsi",
         "je 40f",
         "mov rsp, rbp",
         "push rbx",
@@ -317,10 +324,9 @@ pub(crate) unsafe extern "C" fn outcome() {
         "push r13",
         "push r14",
         "push r15",
-        "mov rax, qword ptr fs:[rcx]",
-        "mov qword ptr [rax], rsp",
+        "mov qword ptr [rsi], rsp",
         "mov rsp, qword ptr fs:[rcx + 8]",
-        "mov eax, edx",
+        "xchg rax, rdx",
         "jmp {back}",
         // raise: no Rust frame lies between the unwinder and the coroutine
         "30: mov rdi, rax",
@@ -437,7 +443,7 @@ unsafe extern "C" fn raise_pending() {
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rsp, qword ptr fs:[rcx + 8]",
         "mov rax, qword ptr fs:[rcx]",
-        "mov rax, qword ptr [rax + 48]",
+        "mov rax, qword ptr [rax + 40]",
         "mov edx, 3",
         "jmp {outcome}",
         ".cfi_endproc",
@@ -574,7 +580,9 @@ pub unsafe extern "C" fn __morestack() {
         // back from the function; this may be another thread
         "15: mov r10, qword ptr [rip + echo_tls@gottpoff]",
         "mov r10, qword ptr fs:[r10]",
-        "mov r11, qword ptr [r10 + 32]",
+        "movzx r11d, word ptr [r10 + 128]",
+        "neg r11",
+        "add r11, qword ptr [r10 + 32]",
         "mov qword ptr [r10 + 8], r11",
         "mov qword ptr fs:[0x70], r11",
         "mov rsp, rbp",
@@ -787,6 +795,9 @@ pub unsafe extern "C" fn __morestack() {
         ".cfi_adjust_cfa_offset -8",
         "jmp 70b",
         ".cfi_endproc",
+        ".hidden echo_morestack_end",
+        ".globl echo_morestack_end",
+        "echo_morestack_end:",
         grow = sym crate::stack::grow,
         overflow = sym unwind::overflow,
         stop = sym unwind::stop,
@@ -794,6 +805,15 @@ pub unsafe extern "C" fn __morestack() {
         preempt = sym crate::stack::save_preempted,
         back = sym back,
     )
+}
+
+/// Whether a return address is one in `__morestack`: a call between segments.
+pub fn is_in_morestack(address: usize) -> bool {
+    unsafe extern "C" {
+        static echo_morestack_end: u8;
+    }
+    let begin = __morestack as *const () as usize;
+    (begin..(&raw const echo_morestack_end).addr()).contains(&address)
 }
 
 /// Dynamic allocas are hoisted by the compiler; one that was not must not go unnoticed.

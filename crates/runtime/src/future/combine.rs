@@ -18,7 +18,7 @@ use crate::door::{
 use crate::failure::Failure;
 use crate::handle;
 use crate::value::{self, block};
-use crate::waiter::{Claimed, Party, Purpose, Waiter};
+use crate::waiter::{Claimed, Party, Purpose, Waiter, Waiting};
 use echo_abi::layout::{ARRAY_DATA_OFFSET, ArrayBlock, DESC_MANAGED, Kind, TypeDesc};
 use std::ptr;
 
@@ -129,14 +129,12 @@ impl Gather {
         unsafe {
             let this = &*gather;
             let party = Party::Callback(Gather::called);
-            let waiters: Box<[Waiter]> = (0..this.futures.len())
-                .map(|index| {
-                    let object = (&raw const (*this.futures[index]).base).cast_mut();
-                    let mut waiter = Waiter::new(party, object, Purpose::Notify, position);
-                    waiter.index = index as u32;
-                    waiter.extra = gather.cast();
-                    waiter
-                })
+            let waiting = Waiting {
+                extra: gather.cast(),
+                ..Waiting::new(Purpose::Notify, position)
+            };
+            let waiters: Box<[Waiter]> = (this.futures.iter())
+                .map(|&future| Waiter::new(party, &raw const (*future).base, waiting))
                 .collect();
             this.waiters.store(Box::into_raw(waiters).cast(), Release);
             for (index, &future) in this.futures.iter().enumerate() {
@@ -164,7 +162,8 @@ impl Gather {
         unsafe {
             let gather: *mut Gather = (*node).extra.cast();
             if let Some(claimed) = claimed {
-                (*gather).look_at((*node).index as usize, claimed);
+                let index = node.offset_from_unsigned((*gather).waiter(0));
+                (*gather).look_at(index, claimed);
             }
             Gather::release(gather);
         }

@@ -99,7 +99,7 @@ impl List {
         // SAFETY: promised by the caller.
         unsafe {
             (*coroutine).next = ptr::null_mut();
-            (*coroutine).parked_with = self.last.cast();
+            *Coroutine::injected_before(coroutine) = self.last;
             (*coroutine).injector.store(self.mark, Ordering::Relaxed);
             match self.last.as_mut() {
                 None => self.first = coroutine,
@@ -114,17 +114,15 @@ impl List {
     unsafe fn unlink(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: promised by the caller.
         unsafe {
-            let (before, after) = (
-                (*coroutine).parked_with.cast::<Coroutine>(),
-                (*coroutine).next,
-            );
+            let before = *Coroutine::injected_before(coroutine);
+            let after = (*coroutine).next;
             match before.as_mut() {
                 None => self.first = after,
                 Some(before) => before.next = after,
             }
-            match after.as_mut() {
-                None => self.last = before,
-                Some(after) => after.parked_with = before.cast(),
+            match after.is_null() {
+                true => self.last = before,
+                false => *Coroutine::injected_before(after) = before,
             }
             (*coroutine).injector.store(0, Ordering::Relaxed);
         }

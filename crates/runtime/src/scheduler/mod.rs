@@ -43,13 +43,13 @@ pub use crate::lock::{SpinLock, SpinMutex};
 pub use crate::outcome::Outcome;
 
 use crate::arch;
-use crate::coroutine::{Completion, Ended, INLINE_ARGS, State, UnlockHook};
+use crate::coroutine::{Completion, Ended, INLINE_ARGS, INLINE_ARGS_ALIGN, State, UnlockHook};
 use crate::deadlines;
 use crate::in_place;
 use crate::outcome;
 use crate::stack::Cache;
 use crate::sync::held;
-use echo_abi::layout::EntryDesc;
+use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use idle::Idle;
 use node::{Node, Nodes};
 use std::alloc::Layout;
@@ -68,24 +68,69 @@ pub fn current() -> Option<*mut Coroutine> {
     (!coroutine.is_null()).then_some(coroutine)
 }
 
-/// Suspends the calling coroutine; return the result at once. `unlock(data)` runs after its registers are saved: from then on it may
-/// be woken, by exactly one call of [`ready`].
+/// Suspends the calling coroutine, whose [waiter](Coroutine::waiter) says what for; return the result at once. `lock` is released after its registers
+/// are saved: from then on it may be woken, by exactly one call of [`ready`].
 ///
-/// # Panics
-/// Outside a coroutine.
-#[inline]
-pub fn park(unlock: UnlockHook, data: *mut c_void, wait: WaitInfo) -> Outcome {
-    let coroutine = current().expect("a blocking operation needs a coroutine");
-    // SAFETY: the running coroutine belongs to this thread.
+/// # Safety
+/// `coroutine` is the calling one, which holds the lock.
+#[inline(always)]
+pub unsafe fn park(coroutine: *mut Coroutine, operation: Operation, lock: &SpinLock) -> Outcome {
+    debug_assert_eq!(current(), Some(coroutine));
+    // SAFETY: promised by the caller: the running coroutine belongs to this thread.
     unsafe {
-        (*coroutine).unlock = Some(unlock);
-        (*coroutine).unlock_data = data;
-        (*coroutine).wait = wait;
+        (*coroutine).operation = operation;
+        (*coroutine).set_state(State::Suspended);
+    }
+    Outcome {
+        value: ptr::from_ref(lock).expose_provenance() as u64,
+        status: outcome::PARK,
+    }
+}
+
+/// As [`park`], for what does not wait in a queue: instead of a lock being released, `hook(data)` runs.
+///
+/// # Safety
+/// `coroutine` is the calling one; `hook` may be called with `data`.
+#[inline]
+pub unsafe fn park_with(
+    coroutine: *mut Coroutine,
+    hook: UnlockHook,
+    data: *mut c_void,
+    wait: WaitInfo,
+) -> Outcome {
+    // SAFETY: the running coroutine belongs to this thread, and its waiter is free: it is in no queue.
+    unsafe {
+        let waiter = Coroutine::waiter(coroutine);
+        (*waiter).object = wait.object.cast_mut().cast();
+        (*waiter).position = wait.position;
+        (*waiter).value = data.cast();
+        (*waiter).extra = hook as *mut u8;
+        (*coroutine).operation = wait.operation;
         (*coroutine).set_state(State::Suspended);
     }
     Outcome {
         value: 0,
         status: outcome::PARK,
+    }
+}
+
+/// The registers of a coroutine that parked are saved: does what [`park`] or [`park_with`] was told. `word` is the value of their outcome.
+///
+/// # Safety
+/// Called once, by the worker that the coroutine has just left.
+#[inline(always)]
+unsafe fn finish_park(coroutine: *mut Coroutine, word: u64) {
+    let lock: *const SpinLock = ptr::with_exposed_provenance(word as usize);
+    // SAFETY: the lock was held by the coroutine; its object outlives the wait. Otherwise the hook was stored just before.
+    unsafe {
+        match lock.as_ref() {
+            Some(lock) => lock.unlock(),
+            None => {
+                let waiter = Coroutine::waiter(coroutine);
+                let hook = std::mem::transmute::<*mut u8, UnlockHook>((*waiter).extra);
+                hook((*waiter).value.cast());
+            }
+        }
     }
 }
 
@@ -113,7 +158,7 @@ pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
             Wake::Value(value) => (*coroutine).wake_value = value,
             Wake::Raise(mut exception) => {
                 if exception.position == 0 {
-                    exception.position = (*coroutine).wait.position;
+                    exception.position = (*coroutine).wait().position;
                 }
                 (*coroutine).wake_value = Box::into_raw(exception) as usize as u64;
                 arch::slide_raise(coroutine);
@@ -192,11 +237,9 @@ pub unsafe fn start(
     // SAFETY: promised by the caller.
     unsafe {
         (*coroutine).rsp = 0;
-        (*coroutine).code = (*entry).code;
-        (*coroutine).result = result;
+        (*coroutine).slot.result = result;
         (*coroutine).entry = entry;
-        (*coroutine).wait = WaitInfo::NONE;
-        (*coroutine).exception = ptr::null_mut();
+        (*coroutine).operation = Operation::None;
         (*coroutine).completion = completion;
         (*coroutine).held = ptr::null_mut();
         (*coroutine).in_place = ptr::null_mut();
@@ -258,14 +301,16 @@ pub fn is_running() -> bool {
 unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) {
     // SAFETY: promised by the caller.
     unsafe {
-        let inline = (&raw mut (*coroutine).inline_args).cast::<u8>();
         (*coroutine).args_on_heap = false;
-        (*coroutine).args = inline;
-        let Some(desc) = (*(*coroutine).entry).args.as_ref() else {
+        (*coroutine).args = Coroutine::inline_args(coroutine);
+        let entry = &*(*coroutine).entry;
+        let Some(desc) = entry.args.as_ref() else {
             return;
         };
         let size = desc.size as usize;
-        if size > INLINE_ARGS {
+        // Foreign code may look at its arguments after it has waited.
+        let fits = size <= INLINE_ARGS && usize::from(desc.align) <= INLINE_ARGS_ALIGN;
+        if !fits || entry.stack != STACK_SEGMENTED {
             (*coroutine).args_on_heap = true;
             (*coroutine).args = std::alloc::alloc(args_layout(size));
         }

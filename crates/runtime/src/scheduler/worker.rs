@@ -4,7 +4,7 @@ use super::deque::{self, Deque};
 use super::idle::{Parker, Rest};
 use super::node::Node;
 use super::queue::{self, Queue};
-use super::{NEXT_ID, Quiescent, Scheduler, Stats, end_coroutine};
+use super::{NEXT_ID, Quiescent, Scheduler, Stats, end_coroutine, finish_park};
 use crate::arch::{self, Reason};
 use crate::coroutine::{Coroutine, Ended, State};
 use crate::deadlines;
@@ -622,13 +622,10 @@ impl Worker {
             (*coroutine).set_state(State::Running);
             let turn = self.turns.load(Ordering::Relaxed);
             self.turns.store(turn + 1, Ordering::Relaxed);
-            let reason = arch::resume(coroutine);
+            let left = arch::resume(coroutine);
             self.turns.store(turn + 2, Ordering::Relaxed);
-            match reason {
-                Reason::Park => {
-                    let unlock = (*coroutine).unlock.take().expect("park stored the hook");
-                    unlock((*coroutine).unlock_data);
-                }
+            match left.reason {
+                Reason::Park => finish_park(coroutine, left.value),
                 Reason::Yield | Reason::Preempted => {
                     (*coroutine).set_state(State::Ready);
                     // What it has spawned has waited longer.

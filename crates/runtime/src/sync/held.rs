@@ -14,7 +14,7 @@ use crate::coroutine::{Coroutine, State};
 use crate::door::thread_local;
 use crate::memory;
 use crate::scheduler;
-use crate::waiter::{Purpose, Waitable, Waiter};
+use crate::waiter::{Purpose, Waitable, Waiter, Waiting};
 use echo_abi::layout::{COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET};
 use std::cell::Cell;
 use std::mem::offset_of;
@@ -113,7 +113,16 @@ impl Identity {
         }
     }
 
-    /// Of a waiter made by [`candidate`]: the caller, or parked and claimed.
+    /// What the caller waits with that is to become a holder: its waiter says who it is.
+    pub fn waiting(self, purpose: Purpose, position: u32) -> Waiting {
+        Waiting {
+            value: ptr::without_provenance_mut(self.holder as usize),
+            extra: self.list.cast(),
+            ..Waiting::new(purpose, position)
+        }
+    }
+
+    /// Of a waiter made by [`waiting`](Self::waiting): the caller, or parked and claimed.
     pub unsafe fn of_candidate(node: *const Waiter) -> Identity {
         // SAFETY: promised by the caller.
         unsafe {
@@ -123,18 +132,6 @@ impl Identity {
             }
         }
     }
-}
-
-/// A waiter for the caller that can become a holder.
-pub fn candidate(object: *const Waitable, purpose: Purpose, position: u32) -> *mut Waiter {
-    let node = Waiter::for_caller(object, purpose, position);
-    let caller = Identity::of_caller();
-    // SAFETY: the node is ours.
-    unsafe {
-        (*node).value = ptr::without_provenance_mut(caller.holder as usize);
-        (*node).extra = caller.list.cast();
-    }
-    node
 }
 
 /// The id of a holder that is a coroutine.

@@ -131,6 +131,12 @@ pub unsafe fn new(desc: *const TypeDesc, value: *mut u8, is_mutex: bool) -> *mut
     }
 }
 
+/// Who waits; guarded by the spin lock.
+pub unsafe fn waiters<'a>(lock: *const Lock) -> &'a Queue {
+    // SAFETY: alive as long as somebody waits.
+    unsafe { &(*lock).waiters }
+}
+
 /// Drops the value and frees the lock, now or when its last holder gives it up.
 pub unsafe fn destroy(lock: *mut Lock) {
     // SAFETY: the last owner is gone; parties that wait own references, so only holders can be left.
@@ -190,7 +196,7 @@ pub fn acquire_again() -> Outcome {
     let coroutine = scheduler::current().expect("a coroutine was woken");
     // SAFETY: it runs here, and owns a reference to the lock that it waited for.
     unsafe {
-        let wait = (*coroutine).wait;
+        let wait = (*coroutine).wait();
         let lock = wait.object.cast_mut().cast();
         enter_or_wait(lock, wait.position, Purpose::Lock, Attempt::Woken)
     }
@@ -235,10 +241,10 @@ unsafe fn enter_or_wait(
             held::insert(hold_of(lock, purpose), caller);
             return Outcome::DONE;
         }
-        let node = held::candidate(&this.base, purpose, position);
+        let waiting = caller.waiting(purpose, position);
         match attempt {
-            Attempt::First => waiter::wait(&this.waiters, node),
-            Attempt::Woken => waiter::wait_first(&this.waiters, node),
+            Attempt::First => waiter::wait(&this.waiters, &this.base, waiting),
+            Attempt::Woken => waiter::wait_first(&this.waiters, &this.base, waiting),
         }
     }
 }
@@ -420,11 +426,7 @@ unsafe fn wake_next(lock: *mut Lock, next: Next) {
     unsafe {
         match next {
             Next::Nobody => {}
-            Next::Tries(node) => {
-                let party = (*node).party;
-                waiter::put_node(node);
-                waiter::wake_party(party, Wake::Again);
-            }
+            Next::Tries(node) => waiter::wake_party(Waiter::party(node), Wake::Again),
             Next::Enter(claimed) => claimed.for_each(|node| {
                 let holder = Identity::of_candidate(node);
                 held::insert(hold_of(lock, (*node).purpose), holder);

@@ -7,7 +7,7 @@ use super::held::{self, Hold, Identity};
 use crate::door::{AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::handle;
 use crate::scheduler::Outcome;
-use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiting};
 use echo_abi::layout::{ONCE_DONE, ONCE_STATE_OFFSET};
 use std::cell::Cell;
 use std::mem::offset_of;
@@ -39,6 +39,12 @@ pub fn new() -> *mut Once {
     // SAFETY: fresh.
     unsafe { (*once).hold.init(once.cast()) };
     once
+}
+
+/// Who waits; guarded by the lock.
+pub unsafe fn waiters<'a>(once: *const Once) -> &'a Queue {
+    // SAFETY: alive as long as somebody waits.
+    unsafe { &(*once).waiters }
 }
 
 /// Frees it, now or when its runner is done with it.
@@ -81,8 +87,8 @@ unsafe fn begin_or_wait(once: *mut Once, position: u32) -> Outcome {
                 Outcome::bool(true)
             }
             RUNNING => {
-                let node = Waiter::for_caller(&this.base, Purpose::Once, position);
-                waiter::wait(&this.waiters, node)
+                let waiting = Waiting::new(Purpose::Once, position);
+                waiter::wait(&this.waiters, &this.base, waiting)
             }
             _ => {
                 this.base.lock.unlock();

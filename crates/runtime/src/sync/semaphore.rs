@@ -4,7 +4,7 @@ use crate::door::{AtomicU64, Ordering::Relaxed};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
-use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiting};
 
 #[repr(C)]
 pub struct Semaphore {
@@ -27,6 +27,12 @@ pub fn new(permits: i64, position: u32) -> Outcome {
         waiters: Queue::new(),
     });
     Outcome::pointer(semaphore)
+}
+
+/// Who waits; guarded by the lock.
+pub unsafe fn waiters<'a>(semaphore: *const Semaphore) -> &'a Queue {
+    // SAFETY: alive as long as somebody waits.
+    unsafe { &(*semaphore).waiters }
 }
 
 /// Frees the semaphore; nobody waits, as waiters are owners.
@@ -68,8 +74,8 @@ unsafe fn acquire_slowly(this: &Semaphore, position: u32) -> Outcome {
 unsafe fn wait(this: &Semaphore, position: u32) -> Outcome {
     // SAFETY: the caller owns a reference, and the lock.
     unsafe {
-        let node = Waiter::for_caller(&this.base, Purpose::Semaphore, position);
-        waiter::wait(&this.waiters, node)
+        let waiting = Waiting::new(Purpose::Semaphore, position);
+        waiter::wait(&this.waiters, &this.base, waiting)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::door::{AtomicI64, Ordering::Relaxed, Ordering::Release};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
-use crate::waiter::{self, Purpose, Queue, Waitable, Waiter};
+use crate::waiter::{self, Purpose, Queue, Waitable, Waiting};
 use echo_abi::layout::WAIT_GROUP_COUNTER_OFFSET;
 use std::mem::offset_of;
 
@@ -25,6 +25,12 @@ pub fn new() -> *mut WaitGroup {
         counter: AtomicI64::new(0),
         waiters: Queue::new(),
     })
+}
+
+/// Who waits; guarded by the lock.
+pub unsafe fn waiters<'a>(group: *const WaitGroup) -> &'a Queue {
+    // SAFETY: alive as long as somebody waits.
+    unsafe { &(*group).waiters }
 }
 
 /// Frees the wait group; nobody waits, as waiters are owners.
@@ -71,7 +77,7 @@ pub unsafe fn wait(group: *mut WaitGroup, position: u32) -> Outcome {
             this.base.lock.unlock();
             return Outcome::DONE;
         }
-        let node = Waiter::for_caller(&this.base, Purpose::WaitGroup, position);
-        waiter::wait(&this.waiters, node)
+        let waiting = Waiting::new(Purpose::WaitGroup, position);
+        waiter::wait(&this.waiters, &this.base, waiting)
     }
 }
