@@ -1,6 +1,8 @@
 //! Select: one of several channel operations, or a timeout.
 //!
 //! # Protocol
+//! 0. If cases look ready, one of them is chosen at random, and carried out under the lock of its channel alone: that it was ready when it was is all that
+//!    anybody can see. If it is no longer ready, or none looks ready, the select begins in earnest.
 //! 1. Values to send are made shared, then the distinct channels of all cases are locked in the order of their addresses. With all locks held,
 //!    which cases are ready is judged at one moment; one of them is chosen at random and carried out. Nothing else changes. A poll looks before it
 //!    takes the last lock: what an unlocked channel looks like was true at one moment, at which the others, being locked, were as they are; so if
@@ -86,6 +88,9 @@ unsafe fn select_of_two(cases: *mut SelectCase, timeout_ms: i64, position: u32) 
     // SAFETY: as in `select`; there are two.
     unsafe {
         let cases: &mut [SelectCase; 2] = &mut *cases.cast();
+        if let Some(outcome) = take_ready(cases) {
+            return outcome;
+        }
         let (first, second) = (cases[0].channel as *const _, cases[1].channel as *const _);
         let order = if first < second {
             [first, second, ptr::null()]
@@ -114,6 +119,11 @@ unsafe fn select_of_any(
             0 => &mut [],
             _ => std::slice::from_raw_parts_mut(cases, count),
         };
+        if count <= MASK_BITS
+            && let Some(outcome) = take_ready(cases)
+        {
+            return outcome;
+        }
         let mut few = [ptr::null(); FEW + 1];
         let mut many = Vec::new();
         let order = if count <= FEW {
@@ -125,6 +135,46 @@ unsafe fn select_of_any(
         };
         select_among(cases, order, timeout_ms, position)
     }
+}
+
+/// Cases that phase 0 is for.
+const MASK_BITS: usize = u64::BITS as usize;
+
+/// Phase 0: carries out one of the cases that look ready, each with the same chance. `None`: there is none, or it is ready no more.
+#[inline(always)]
+unsafe fn take_ready(cases: &mut [SelectCase]) -> Option<Outcome> {
+    // SAFETY: as in `select`.
+    unsafe {
+        let mut ready: u64 = 0;
+        for case in cases.iter().rev() {
+            ready = ready << 1 | u64::from(!looks_blocked(case));
+        }
+        if ready == 0 {
+            return None;
+        }
+        if ready & (ready - 1) != 0 {
+            ready = one_of(ready);
+        }
+        let index = ready.trailing_zeros() as usize;
+        share_value(&cases[index]);
+        let channel = channel_of(&cases[index]);
+        channel.base.lock.lock();
+        let order = [ptr::from_ref(channel), ptr::null()];
+        let outcome = carry_out(cases, index, order.as_ptr());
+        if outcome.is_none() {
+            channel.base.lock.unlock();
+        }
+        outcome
+    }
+}
+
+/// The bits from a random one of those set on.
+#[inline]
+fn one_of(mut bits: u64) -> u64 {
+    for _ in 0..random::below(bits.count_ones()) {
+        bits &= bits - 1;
+    }
+    bits
 }
 
 /// Makes the [`LockOrder`] of a few cases, in an array of nulls.
