@@ -3,10 +3,15 @@
 //! # Invariants
 //! * A worker is in `sleepers` from the moment it decides to sleep until somebody (itself included) takes it out, under the lock. Who takes
 //!   another out notifies its parker.
-//! * Before sleeping, a worker that is in the list looks at all queues once more. Who makes work available from outside the workers (injector)
+//! * Before sleeping, a worker that is in the list looks at all injectors once more. Who makes work available from outside the workers (injector)
 //!   looks at the list afterwards. Both use sequentially consistent order, so one of them sees the other. The end of an external operation is made known
 //!   in the same way, and it wakes somebody if all sleep, to find out whether that was the end of the program.
-//! * Work in a worker's own queue needs no such care: that worker is awake and will run it.
+//! * Work in a worker's own queue or deque needs no such care: that worker is awake and will run it. A searcher looks at the deques once more all the same, as
+//!   nobody was woken because of what was spawned while it searched.
+//! * **What is worth taking**: a coroutine that has not started, at once. One that has run only when it has waited for some microseconds
+//!   (`worker::STEAL_AFTER_NS`) or its queue is long: coroutines that talk to each other stay together on the worker where they first meet. A searcher finds that out by watching
+//!   the queues for so long. A worker whose offers nobody took makes fewer; the monitor wakes a searcher at every tick as long as anything waits.
+//! * At most half of the workers search, and half of the processors.
 //! * **Quiescence**: all workers are in the list, the queues are empty, no timer is wanted, no external operation is pending. Only then. As
 //!   nothing can change this state from inside, the worker that finds it has found the truth.
 
@@ -34,17 +39,21 @@ pub struct Idle {
     /// Earliest time at which a sleeper will wake by itself.
     pub wake_at_ns: AtomicU64,
     workers: usize,
+    most_searchers: usize,
 }
 
 impl Idle {
     /// For so many workers on each node.
     pub fn new(workers: &[usize]) -> Idle {
+        let count: usize = workers.iter().sum();
+        let processors = std::thread::available_parallelism().map_or(count, usize::from);
         Idle {
+            most_searchers: count.min(processors).max(2) / 2,
             sleepers: Mutex::new(Sleepers::new(workers)),
             sleeping: AtomicUsize::new(0),
             searching: AtomicUsize::new(0),
             wake_at_ns: AtomicU64::new(u64::MAX),
-            workers: workers.iter().sum(),
+            workers: count,
         }
     }
 
@@ -124,9 +133,9 @@ impl Idle {
         self.sleeping.load(Ordering::SeqCst) != 0 && self.searching.load(Ordering::SeqCst) == 0
     }
 
-    /// Becomes a searcher unless half of the workers are.
+    /// Becomes a searcher unless there are enough.
     pub fn start_searching(&self) -> bool {
-        if self.searching.load(Ordering::Relaxed) * 2 >= self.workers.max(2) {
+        if self.searching.load(Ordering::Relaxed) >= self.most_searchers {
             return false;
         }
         self.searching.fetch_add(1, Ordering::SeqCst);

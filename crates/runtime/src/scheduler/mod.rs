@@ -597,6 +597,18 @@ impl Scheduler {
             .or_else(|| busy().map(|worker| worker.node))
     }
 
+    /// A node where a searcher would find something to take.
+    fn node_with_work_to_steal(&self) -> Option<usize> {
+        let busy = || {
+            self.workers
+                .iter()
+                .find(|worker| worker.has_work_to_steal())
+        };
+        self.nodes
+            .with_injected()
+            .or_else(|| busy().map(|worker| worker.node))
+    }
+
     /// Whether nothing keeps the program going, once all workers sleep. The list of sleepers is locked.
     fn nothing_is_left(&self) -> bool {
         EXTERNAL.load(Ordering::SeqCst) == 0

@@ -1,8 +1,11 @@
 //! The monitor: a thread that looks after workers whose coroutine does not come back.
 //!
 //! It never runs coroutines, and sleeps while all workers do. Every tick it compares the workers' turn counters with those it saw before. A worker
-//! still in the same turn has what it keeps from the others handed on, and after [`PATIENCE_TICKS`] its coroutine is asked to yield, again and
-//! again until it does.
+//! that is in the same turn for [`TICK`] has what it keeps from the others handed on, and its coroutine is asked to yield, again and again until it does, when it
+//! has run for [`PATIENCE`] after it was first seen: at most twice that after it began. When nobody waits for it, it has longer.
+//!
+//! While no worker sleeps, nobody else looks at the clock: then the monitor ticks faster as long as there are timers, and when one is overdue, whatever runs since the
+//! tick before is asked to yield.
 
 use super::Scheduler;
 use super::worker::Worker;
@@ -14,8 +17,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(5);
-/// A coroutine may run this many ticks (10 ms) before it is preempted.
-const PATIENCE_TICKS: u32 = 2;
+/// The tick while all workers are busy and there are timers: how late these may be, roughly.
+const TIMER_TICK: Duration = Duration::from_millis(1);
+/// How long a coroutine may be seen running while others wait.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// The same while nobody waits.
+const LONE_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Starts the monitor; it ends when the bell rings.
 pub fn start(scheduler: &'static Scheduler) -> JoinHandle<()> {
@@ -62,7 +69,7 @@ impl Bell {
 }
 
 fn watch(scheduler: &'static Scheduler) {
-    let mut seen = vec![(0u64, 0u32); scheduler.workers.len()];
+    let mut seen = vec![(0, 0); scheduler.workers.len()];
     let all_asleep = || scheduler.idle.all_asleep();
     let bell = &scheduler.monitor_bell;
     let mut over = bell.lock();
@@ -76,7 +83,7 @@ fn watch(scheduler: &'static Scheduler) {
             bell.sleeps.store(false, Ordering::SeqCst);
             continue;
         }
-        let woken = bell.ring.wait_timeout(over, TICK);
+        let woken = bell.ring.wait_timeout(over, tick(scheduler));
         over = woken.unwrap_or_else(PoisonError::into_inner).0;
         if !all_asleep() {
             look(scheduler, &mut seen);
@@ -95,23 +102,38 @@ fn hand_on_stranded(scheduler: &Scheduler, worker: &Worker) {
     drop(sleepers);
 }
 
-fn look(scheduler: &Scheduler, seen: &mut [(u64, u32)]) {
-    for (worker, (turn, ticks)) in scheduler.workers.iter().zip(seen) {
+fn tick(scheduler: &Scheduler) -> Duration {
+    let is_anyone_asleep = scheduler.idle.sleeping.load(Ordering::SeqCst) != 0;
+    if is_anyone_asleep || deadlines::next_ns() == deadlines::NEVER {
+        TICK
+    } else {
+        TIMER_TICK
+    }
+}
+
+/// `seen` holds the turn of each worker, and when it was first seen.
+fn look(scheduler: &Scheduler, seen: &mut [(u64, u64)]) {
+    let now_ns = deadlines::now_ns();
+    let overdue = deadlines::next_ns() <= now_ns;
+    if overdue {
+        scheduler.timers_due.store(true, Ordering::Relaxed);
+    }
+    for (worker, (turn, since_ns)) in scheduler.workers.iter().zip(seen) {
         let now = worker.turn();
         if now % 2 == 0 || now != *turn {
-            (*turn, *ticks) = (now, 0);
+            (*turn, *since_ns) = (now, now_ns);
             continue;
         }
-        *ticks += 1;
-        hand_on_stranded(scheduler, worker);
-        if *ticks >= PATIENCE_TICKS {
+        let runs_for = Duration::from_nanos(now_ns - *since_ns);
+        if runs_for >= TICK {
+            hand_on_stranded(scheduler, worker);
+        }
+        let has_waiters = worker.has_spare_work() || scheduler.nodes.with_injected().is_some();
+        let patience = if has_waiters { PATIENCE } else { LONE_PATIENCE };
+        if overdue || runs_for >= patience {
             scheduler.preemptions.fetch_add(1, Ordering::Relaxed);
             worker.request_preemption();
         }
-    }
-    let overdue = deadlines::next_ns() <= deadlines::now_ns();
-    if overdue {
-        scheduler.timers_due.store(true, Ordering::Relaxed);
     }
     if overdue {
         scheduler.wake_near(0);

@@ -48,6 +48,18 @@ impl<T> Queue<T> {
         self.len() == 0
     }
 
+    /// What has been pushed so far, for [`holds_since`](Self::holds_since).
+    pub fn mark(&self) -> u32 {
+        self.tail.load(Ordering::Acquire)
+    }
+
+    /// Whether something is still here that was pushed before `mark`.
+    pub fn holds_since(&self, mark: u32) -> bool {
+        mark.wrapping_sub(self.head.load(Ordering::Acquire))
+            .cast_signed()
+            > 0
+    }
+
     /// Owner only. Gives the item back when the queue is full.
     #[inline]
     pub fn push(&self, item: *mut T) -> Result<(), *mut T> {

@@ -28,9 +28,19 @@ pub const MAX_STREAK: u32 = 32;
 pub const FAIRNESS_PERIOD: u64 = 61;
 /// After so many of these periods the injectors of other nodes have their turn.
 const FOREIGN_PERIOD: u64 = 8;
-/// Rounds over the victims before a searcher gives up; all but the last stay on its node, so that searchers in large machines do not fetch the queues of all
-/// workers again and again.
-const SEARCH_ROUNDS: u32 = 4;
+/// How long a coroutine that has run must have waited before another worker may take it, in nanoseconds. Those of a group that talk to each other wait
+/// less, and lose more by being torn apart; moving one costs a microsecond or two of cache misses.
+const STEAL_AFTER_NS: u64 = 10_000;
+/// A queue of so many is taken from at once: moving half of it pays anyhow.
+const LONG_QUEUE: u32 = 32;
+/// A searcher looks around for so many times [`STEAL_AFTER_NS`]. It stays on its node but at the end of the last, so that searchers in large machines do not
+/// fetch the queues of all workers again and again.
+const SEARCH_WINDOWS: usize = 2;
+/// Pauses between two looks.
+const SEARCH_PAUSES: u32 = 32;
+/// Coroutines that become ready between two wake-ups that turned out useless: at first, and at most.
+const MIN_BACKOFF: u32 = 1;
+const MAX_BACKOFF: u32 = 1 << 13;
 /// Ids a worker takes at a time.
 const ID_BLOCK: u64 = 64;
 /// Coroutines taken from the injector at a time.
@@ -56,6 +66,8 @@ pub struct Worker {
     run_next: AtomicPtr<Coroutine>,
     /// Counts entries into and exits from coroutines: odd while one runs. Written by the owner only.
     turns: AtomicU64,
+    /// A thief has found something here since this worker last woke one.
+    was_robbed: AtomicBool,
     parker: Parker,
     started: AtomicBool,
     /// Address of the thread's stack limit while the thread is alive.
@@ -79,6 +91,13 @@ pub struct Own {
     /// Whose turn it is when the queue and the deque both hold something.
     prefers_unstarted: bool,
     random: u64,
+    /// Up to what each worker's queue was filled when the search began.
+    marks: Box<[u32]>,
+    /// The last look around was a search.
+    has_searched: bool,
+    /// How many more coroutines must become ready before this worker wakes a sleeper; and how many it will be the next time.
+    until_wake: u32,
+    backoff: u32,
     steals: u64,
     /// Of these, from workers of other nodes.
     far_steals: u64,
@@ -94,6 +113,7 @@ impl Worker {
             unstarted: Deque::new(workers == 1),
             run_next: AtomicPtr::new(ptr::null_mut()),
             turns: AtomicU64::new(0),
+            was_robbed: AtomicBool::new(false),
             parker: Parker::new(),
             started: AtomicBool::new(false),
             limit: SpinMutex::new(0),
@@ -106,6 +126,10 @@ impl Worker {
                 streak: 0,
                 prefers_unstarted: false,
                 random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
+                marks: vec![0; workers].into(),
+                has_searched: false,
+                until_wake: 0,
+                backoff: MIN_BACKOFF,
                 steals: 0,
                 far_steals: 0,
             }),
@@ -167,8 +191,8 @@ impl Worker {
         if let Err(coroutine) = self.unstarted.push(coroutine) {
             self.overflow_unstarted(coroutine);
         }
-        if !self.is_alone && self.unstarted.len() >= 2 && self.scheduler().idle.should_wake() {
-            self.scheduler().wake_near(self.node);
+        if !self.is_alone && self.unstarted.len() >= 2 {
+            self.offer();
         }
     }
 
@@ -209,9 +233,34 @@ impl Worker {
         if let Err(coroutine) = self.queue.push(coroutine) {
             self.overflow(coroutine);
         }
-        if !self.is_alone && self.queue.len() >= 2 && self.scheduler().idle.should_wake() {
-            self.scheduler().wake_near(self.node);
+        if !self.is_alone && self.queue.len() >= 2 {
+            self.offer();
         }
+    }
+
+    /// There is something that others might take: wakes a sleeper, but seldom if those woken before have found nothing worth taking.
+    #[inline]
+    fn offer(&self) {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let own = unsafe { self.own() };
+        if own.until_wake > 0 && !self.was_robbed.load(Ordering::Relaxed) {
+            own.until_wake -= 1;
+        } else if self.scheduler().idle.should_wake() {
+            self.wake_thief();
+        }
+    }
+
+    #[cold]
+    fn wake_thief(&self) {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let own = unsafe { self.own() };
+        own.backoff = if self.was_robbed.swap(false, Ordering::Relaxed) {
+            MIN_BACKOFF
+        } else {
+            (own.backoff * 2).min(MAX_BACKOFF)
+        };
+        own.until_wake = own.backoff;
+        self.scheduler().wake_near(self.node);
     }
 
     #[inline]
@@ -291,9 +340,14 @@ impl Worker {
             && !self.has_spare_work()
     }
 
-    /// Whether others could take something from this worker.
+    /// Whether something waits here that others could take, now or later.
     pub fn has_spare_work(&self) -> bool {
         !self.queue.is_empty() || !self.unstarted.is_empty()
+    }
+
+    /// Whether a searcher would take something from here, however short it has waited.
+    pub fn has_work_to_steal(&self) -> bool {
+        !self.unstarted.is_empty() || self.queue.len() >= LONG_QUEUE
     }
 
     fn start(&self) {
@@ -357,13 +411,12 @@ impl Worker {
             own.ticks += 1;
             (own.ticks, own.streak)
         };
-        if ticks.is_multiple_of(FAIRNESS_PERIOD)
-            || self.scheduler().timers_due.load(Ordering::Relaxed)
-        {
+        let is_fair_turn = ticks.is_multiple_of(FAIRNESS_PERIOD);
+        if is_fair_turn || self.scheduler().timers_due.load(Ordering::Relaxed) {
             self.expire_timers();
-            if let Some(coroutine) = self.next_in_fairness(ticks) {
-                return Some(coroutine);
-            }
+        }
+        if is_fair_turn && let Some(coroutine) = self.next_in_fairness(ticks) {
+            return Some(coroutine);
         }
         if streak < MAX_STREAK
             && let Some(coroutine) = self.take_next()
@@ -521,28 +574,68 @@ impl Worker {
     /// Looks for work in the other workers' queues.
     fn search(&self) -> Option<*mut Coroutine> {
         let scheduler = self.scheduler();
-        if scheduler.workers.len() == 1 || !scheduler.idle.start_searching() {
+        let is_searcher = !self.is_alone && scheduler.idle.start_searching();
+        // SAFETY: on this worker's thread; not kept across calls.
+        unsafe { self.own().has_searched = is_searcher };
+        if !is_searcher {
             return None;
         }
-        let found = (0..SEARCH_ROUNDS).find_map(|round| {
-            (0..round * 16).for_each(|_| std::hint::spin_loop());
-            let rings = &self.home().rings;
-            let is_last = round + 1 == SEARCH_ROUNDS;
-            let reach = if is_last { rings.len() } else { 1 };
-            self.steal(&rings[..reach])
-                .or_else(|| self.take_injected_nearby())
-        });
+        let found = (0..SEARCH_WINDOWS).find_map(|window| self.search_for_a_while(window));
         scheduler.idle.stop_searching();
-        if found.is_some() && scheduler.has_work() && scheduler.idle.should_wake() {
-            scheduler.wake_near(self.node);
+        if found.is_some()
+            && let Some(node) = scheduler.node_with_work_to_steal()
+            && scheduler.idle.should_wake()
+        {
+            scheduler.wake_near(node);
         }
         found
     }
 
-    fn steal(&self, rings: &[Box<[usize]>]) -> Option<*mut Coroutine> {
-        self.take_from_victim(rings, |victim| {
-            (victim.unstarted.steal_into(&self.unstarted))
-                .or_else(|| victim.queue.steal_into(&self.queue))
+    /// Takes what need not have waited, for as long as the rest must have; then also that.
+    fn search_for_a_while(&self, window: usize) -> Option<*mut Coroutine> {
+        let rings = &self.home().rings;
+        let is_last = window + 1 == SEARCH_WINDOWS;
+        let reach = if is_last { rings.len() } else { 1 };
+        self.mark_queues(&rings[..reach]);
+        let end_ns = deadlines::now_ns() + STEAL_AFTER_NS;
+        while deadlines::now_ns() < end_ns {
+            let found = self
+                .take_from_victim(&rings[..1], |victim| self.steal_ready(victim))
+                .or_else(|| self.take_injected_nearby());
+            if found.is_some() {
+                return found;
+            }
+            (0..SEARCH_PAUSES).for_each(|_| std::hint::spin_loop());
+        }
+        self.take_from_victim(&rings[..reach], |victim| self.steal_waiting(victim))
+    }
+
+    fn mark_queues(&self, rings: &[Box<[usize]>]) {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let marks = unsafe { &mut self.own().marks };
+        for &victim in rings.iter().flatten() {
+            marks[victim] = self.scheduler().workers[victim].queue.mark();
+        }
+    }
+
+    /// Takes from a worker that has more than it is likely to run at once.
+    fn steal_ready(&self, victim: &Worker) -> Option<*mut Coroutine> {
+        if victim.unstarted.len() >= 2 {
+            return victim.unstarted.steal_into(&self.unstarted);
+        }
+        if victim.queue.len() >= LONG_QUEUE {
+            return victim.queue.steal_into(&self.queue);
+        }
+        None
+    }
+
+    /// Takes what waits since the queues were marked. A single coroutine that has not started is taken now too: it was left to its parent for a while.
+    fn steal_waiting(&self, victim: &Worker) -> Option<*mut Coroutine> {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let mark = unsafe { self.own().marks[victim.index] };
+        victim.unstarted.steal_into(&self.unstarted).or_else(|| {
+            let has_waited = victim.queue.holds_since(mark);
+            has_waited.then(|| victim.queue.steal_into(&self.queue))?
         })
     }
 
@@ -559,7 +652,9 @@ impl Worker {
             let victims = from_start.iter().chain(before);
             let stolen = victims
                 .filter(|&&victim| victim != self.index)
-                .find_map(|&victim| take(&workers[victim]))?;
+                .find_map(|&victim| take(&workers[victim]).map(|stolen| (victim, stolen)));
+            let (victim, stolen) = stolen?;
+            workers[victim].was_robbed.store(true, Ordering::Relaxed);
             // SAFETY: on this worker's thread.
             let own = unsafe { self.own() };
             own.steals += 1;
@@ -581,7 +676,13 @@ impl Worker {
     fn sleep(&self) {
         let scheduler = self.scheduler();
         let idle = &scheduler.idle;
-        let has_work = || scheduler.has_work() || scheduler.stopping.load(Ordering::SeqCst);
+        // SAFETY: on this worker's thread.
+        let has_searched = unsafe { self.own().has_searched };
+        let has_work = || {
+            scheduler.nodes.with_injected().is_some()
+                || has_searched && scheduler.node_with_work_to_steal().is_some()
+                || scheduler.stopping.load(Ordering::SeqCst)
+        };
         match idle.lie_down(self.index, has_work, || scheduler.nothing_is_left()) {
             Rest::Sleep => {}
             Rest::GetUp => return,
