@@ -1,5 +1,5 @@
 //! The spin lock as what the layers above make of it: who waits for it blocks, which spares loom the rounds of the spinning ones. That the real
-//! one keeps this promise is what `tests/spin_lock.rs` checks.
+//! one keeps this promise is what `tests/spin_lock.rs` checks. Whoever frees an object must have seen its lock released.
 
 use loom::sync::{Mutex, MutexGuard};
 use std::cell::UnsafeCell;
@@ -11,6 +11,14 @@ pub struct SpinLock {
     mutex: Mutex<()>,
     /// Of the holder.
     guard: UnsafeCell<Option<MutexGuard<'static, ()>>>,
+    /// Read by each release and written by the end: loom checks that the one comes after the other.
+    life: loom::cell::UnsafeCell<()>,
+}
+
+impl Drop for SpinLock {
+    fn drop(&mut self) {
+        self.life.with_mut(|_| ());
+    }
 }
 
 // SAFETY: the guard is touched by the holder only.
@@ -36,6 +44,7 @@ impl SpinLock {
     }
 
     pub fn unlock(&self) {
+        self.life.with(|_| ());
         // SAFETY: the caller holds the lock. Nothing of the lock is used once the guard is dropped.
         drop(unsafe { (*self.guard.get()).take() });
     }

@@ -26,7 +26,7 @@ fn a_rendezvous_hands_the_value_over() {
     });
 }
 
-/// Catches a receive that takes the buffered value and forgets the waiting sender, and one that takes the sender's value first.
+/// Catches a receive that takes the value of the waiting sender before that in the buffer.
 #[test]
 fn values_keep_their_order_through_a_full_buffer() {
     model(3, || {
@@ -53,7 +53,7 @@ fn two_senders_and_two_receivers_pair_up() {
     });
 }
 
-/// Catches a `close` that sets the mark outside the critical section in which it takes the waiters out, and one that leaves the value of a waiting
+/// Catches a `close` that sets the mark after it has taken the waiters out, and one that leaves the value of a waiting
 /// sender undropped.
 #[test]
 fn close_wakes_a_sender_or_comes_too_late() {
@@ -81,15 +81,14 @@ fn close_wakes_a_receiver() {
     });
 }
 
-/// Catches a critical section that makes the channel look empty for a moment: the count falls before the waiting sender's value takes its place.
+/// Catches a receive that takes a value that a poll has taken.
 #[test]
-fn a_poll_finds_nothing_only_when_there_is_nothing() {
+fn a_poll_and_a_receive_take_different_values() {
     model(2, || {
         let channel = Items::new(1);
         assert!(channel.send(1));
         let sender = with(&channel, |channel| assert!(channel.send(2)));
         let receiver = with(&channel, |channel| channel.receive());
-        // Two values are or come there and one receiver takes the first: at no moment after the first send is the channel empty before both are gone.
         let polled = channel.try_receive();
         let received = join(receiver);
         join(sender);

@@ -146,7 +146,26 @@ fn an_awaiter_is_the_last_owner_of_a_coroutine_s_future() {
     });
 }
 
-/// Catches a callback of a promise that nobody settles that is neither discarded nor taken back, and a pin that does not keep the block.
+/// Catches a pin that does not keep the block of a promise whose owner has settled it and gone.
+#[test]
+fn a_promise_goes_away_settled_while_a_race_looks_at_it() {
+    model(2, || {
+        let promises = [Promise::new(), Promise::new()];
+        let array = futures(promises.each_ref());
+        let race = race(&array);
+        let mut contents = 0;
+        let settlers = promises.map(|promise| {
+            contents += 1;
+            thread::spawn(move || promise.resolve(contents))
+        });
+        assert!(matches!(race.wait(), Ok(1 | 2)));
+        settlers
+            .into_iter()
+            .for_each(|settler| assert!(join(settler)));
+    });
+}
+
+/// Catches a callback of a promise that nobody settles that is neither discarded nor taken back.
 #[test]
 fn a_promise_goes_away_unsettled_while_a_race_looks_at_it() {
     model(2, || {
