@@ -89,7 +89,7 @@ fn writer(lock: &Lock, contents: &Contents) -> JoinHandle<()> {
     thread::spawn(move || lock.write(|| add_one(&contents)))
 }
 
-/// Catches a `QUEUED` that is set without the spin lock or without looking again, a release that does not see it, one that hands over relaxed, and a
+/// Catches a `QUEUED` that is set without the spin lock or without looking again, a release that does not see it, an order weaker than acquire or release, and a
 /// change of the word that is not a compare-and-swap.
 #[test]
 fn three_writers_take_turns() {
