@@ -463,6 +463,7 @@ impl Worker {
     }
 
     /// Moves all that have not started to the queue.
+    #[inline(never)]
     fn queue_unstarted(&self) {
         let mut oldest = [ptr::null_mut(); UNSTARTED_BATCH];
         loop {
@@ -730,7 +731,9 @@ impl Worker {
                 Reason::Yield | Reason::Preempted => {
                     (*coroutine).set_state(State::Ready);
                     // What it has spawned has waited longer.
-                    self.queue_unstarted();
+                    if !self.unstarted.is_empty() {
+                        self.queue_unstarted();
+                    }
                     self.push(coroutine);
                 }
                 Reason::Exited => self.finish(coroutine, Ended::Completed),
