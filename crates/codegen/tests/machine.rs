@@ -17,6 +17,7 @@ const ALSO_ALLOWED: &[&str] = &[
     "echo_start",
     "echo_line_table",
     "echo_unwind_resume",
+    echo_abi::layout::TLS_OFFSET_SYMBOL,
     "__morestack",
     "__gcc_personality_v0",
     "_GLOBAL_OFFSET_TABLE_",
