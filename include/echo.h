@@ -136,7 +136,7 @@ enum {
     ECHO_STATE_FAILED = 5
 };
 
-/** A coroutine that does not run yet. The caller owns the handle and may set it up until it is started. */
+/** A coroutine that does not run yet; NULL when there is no memory. The caller owns the handle and may set it up until it is started. */
 ECHO_PLAIN echo_coroutine *create_coroutine(void);
 /** What it will run. */
 ECHO_PLAIN void echo_coroutine_set_entry(echo_coroutine *coroutine, echo_function entry);
@@ -148,9 +148,10 @@ ECHO_PLAIN void echo_coroutine_set_result_size(echo_coroutine *coroutine, size_t
 ECHO_PLAIN void echo_coroutine_set_result_type(echo_coroutine *coroutine, const echo_type_desc *desc);
 /** What reports call it; copied. */
 ECHO_PLAIN void echo_coroutine_set_name(echo_coroutine *coroutine, const char *name);
-/** Lets it run. The owned future of its result; NULL when it has no entry, was started before, or no program runs. */
+/** Lets it run. The owned future of its result; NULL when it has no entry, was started before, or no program runs,
+ *  or when there is no memory. */
 ECHO_PLAIN echo_future *start_coroutine(echo_coroutine *coroutine);
-/** All of the above at once; NULL when `entry` is NULL or no program runs. */
+/** All of the above at once; NULL when `entry` is NULL, no program runs, or there is no memory. */
 ECHO_PLAIN echo_future *echo_coroutine_spawn(echo_function entry, void *argument, size_t result_size);
 /** ECHO_STATE_READY and so on, as it is at some moment during the call. */
 ECHO_PLAIN int32_t echo_coroutine_state(const echo_coroutine *coroutine);

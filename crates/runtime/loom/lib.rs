@@ -38,8 +38,8 @@ pub mod scheduler {
     pub mod queue;
 
     pub use crate::threads::{
-        Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake, create, current, has_time_to_spin,
-        park, park_with, ready, spawn, start, timer_added, timer_shard,
+        CANNOT_START, Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake, create, current,
+        discard, has_time_to_spin, park, park_with, ready, spawn, start, timer_added, timer_shard,
     };
 }
 

@@ -206,7 +206,7 @@ impl Promise {
     pub fn of_coroutine() -> (Promise, impl FnOnce(u64)) {
         // SAFETY: the descriptor is constant; the future is fresh.
         let future = unsafe {
-            let future = future::of_coroutine(value::item_desc(), 1);
+            let future = future::of_coroutine(value::item_desc(), 1).expect("there is memory");
             handle::make_shared(future);
             future
         };

@@ -270,8 +270,11 @@ unsafe extern "C-unwind" fn run_callback(args: *const CallbackArgs, _result: *mu
 }
 
 impl Handle {
+    /// Null when there is no memory.
     fn new() -> *mut Handle {
-        let coroutine = scheduler::create(0);
+        let Ok(coroutine) = scheduler::create(0) else {
+            return ptr::null_mut();
+        };
         // SAFETY: the coroutine is ours until it is started.
         let id = unsafe { (*coroutine).id };
         let code = run_function as *const c_void;
@@ -287,7 +290,7 @@ impl Handle {
         }))
     }
 
-    /// The owned future, or null when it cannot be started (again).
+    /// The owned future, or null when it cannot be started (again), or there is no memory for a future.
     unsafe fn start(this: *mut Handle) -> *mut Future {
         // SAFETY: the caller owns a reference and nobody else starts the coroutine at the same time.
         unsafe {
@@ -296,7 +299,10 @@ impl Handle {
                 return ptr::null_mut();
             }
             // One reference for the handle, one for the caller.
-            let future = shared(future::of_coroutine((*this).entry.result, (*this).id));
+            let Some(future) = future::of_coroutine((*this).entry.result, (*this).id) else {
+                return ptr::null_mut();
+            };
+            let future = shared(future);
             handle::retain(future);
             (*this).future.store(future, Ordering::Release);
             (*this).references.fetch_add(1, Ordering::Relaxed);
@@ -305,13 +311,18 @@ impl Handle {
                 data: this.cast(),
                 finish: Handle::ended,
             };
-            scheduler::start(
+            let started = scheduler::start(
                 (*this).coroutine,
                 &raw mut (*this).entry,
                 (&raw const args).cast(),
                 future::result_slot(future),
                 completion,
             );
+            if started.is_err() {
+                let ended = scheduler::cannot_start((*this).coroutine);
+                scheduler::discard((*this).coroutine);
+                Handle::ended(this.cast(), ended);
+            }
             future
         }
     }
@@ -503,6 +514,9 @@ mod exports {
         // SAFETY: see above.
         unsafe {
             let handle = Handle::new();
+            if handle.is_null() {
+                return ptr::null_mut();
+            }
             (*handle).function = function(entry);
             (*handle).argument = argument.cast();
             echo_coroutine_set_result_size(handle.cast(), result_size);

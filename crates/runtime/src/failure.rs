@@ -119,7 +119,8 @@ impl Failure {
         }
     }
 
-    /// Remembers an unobserved failure, so that it is reported at the end of the program at the latest. For rejected futures.
+    /// Remembers an unobserved failure, so that it is reported at the end of the program at the latest; at once, when there is no memory for that. For
+    /// rejected futures.
     pub fn watch(&self) {
         let mut watched = WATCHED
             .lock()
@@ -127,7 +128,12 @@ impl Failure {
         if watched.len() == watched.capacity() {
             watched.retain(|failure| !failure.is_observed());
         }
-        watched.push(self.clone());
+        if watched.try_reserve(1).is_ok() {
+            watched.push(self.clone());
+        } else {
+            drop(watched);
+            self.report_if_unobserved();
+        }
     }
 
     /// The whole report, ending in a newline.

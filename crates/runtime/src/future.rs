@@ -33,9 +33,9 @@ use crate::door::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Or
 use crate::failure::Failure;
 use crate::handle;
 use crate::in_place::{self, Name};
-use crate::memory;
+use crate::memory::{self, OutOfMemory};
 use crate::panic::{self, Exception};
-use crate::scheduler::{self, Outcome};
+use crate::scheduler::{self, Coroutine, Outcome};
 use crate::value::{self, block};
 use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter, Waiting};
 use echo_abi::layout::{
@@ -91,14 +91,17 @@ union Slot {
 #[inline]
 pub unsafe fn new(result: *const TypeDesc) -> *mut Future {
     // SAFETY: passed on.
-    unsafe { create(result, PENDING) }
+    match unsafe { create(result, PENDING) } {
+        Some(future) => future,
+        None => block::out_of_memory(size_of::<Future>()),
+    }
 }
 
 /// Bytes of a value that fit into the header.
 const SLOT_BYTES: usize = size_of::<Future>() - offset_of!(Future, slot);
 
 #[inline(always)]
-unsafe fn create(result: *const TypeDesc, state: u32) -> *mut Future {
+unsafe fn create(result: *const TypeDesc, state: u32) -> Option<*mut Future> {
     // SAFETY: descriptors are constants of the program.
     match unsafe { result.as_ref() } {
         Some(desc) if desc.size as usize > SLOT_BYTES => create_large(desc, state),
@@ -107,7 +110,7 @@ unsafe fn create(result: *const TypeDesc, state: u32) -> *mut Future {
 }
 
 #[inline(never)]
-fn create_large(result: &TypeDesc, state: u32) -> *mut Future {
+fn create_large(result: &TypeDesc, state: u32) -> Option<*mut Future> {
     create_sized(
         offset_of!(Future, slot) + result.size as usize,
         result,
@@ -116,7 +119,7 @@ fn create_large(result: &TypeDesc, state: u32) -> *mut Future {
 }
 
 #[inline(always)]
-fn create_sized(bytes: usize, result: *const TypeDesc, state: u32) -> *mut Future {
+fn create_sized(bytes: usize, result: *const TypeDesc, state: u32) -> Option<*mut Future> {
     handle::create_plain(bytes, |base| Future {
         base,
         state: AtomicU32::new(state),
@@ -128,13 +131,13 @@ fn create_sized(bytes: usize, result: *const TypeDesc, state: u32) -> *mut Futur
     })
 }
 
-/// The pending future of coroutine `id`, with one owner, plain.
-pub unsafe fn of_coroutine(result: *const TypeDesc, id: u64) -> *mut Future {
+/// The pending future of coroutine `id`, with one owner, plain; `None` when there is no memory.
+pub unsafe fn of_coroutine(result: *const TypeDesc, id: u64) -> Option<*mut Future> {
     // SAFETY: passed on; the future is fresh.
     unsafe {
-        let future = create(result, RUNNING);
+        let future = create(result, RUNNING)?;
         (*future).coroutine.store(Name::of_id(id).word(), Relaxed);
-        future
+        Some(future)
     }
 }
 
@@ -144,24 +147,46 @@ pub unsafe fn result_slot(future: *mut Future) -> *mut u8 {
     unsafe { (&raw mut (*future).slot).cast() }
 }
 
-/// Starts `entry` as a coroutine with `args` (moved, and made shared here); the owned future of its result.
-pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> *mut Future {
+/// Starts `entry` as a coroutine with `args` (moved, and made shared here); the owned future of its result, or a panic when there is no memory.
+pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> Outcome {
     // SAFETY: the entry describes its arguments and result; the coroutine's future lives until the coroutine has ended.
     unsafe {
         share_args(entry, args);
-        let future = create((*entry).result, RUNNING);
-        let coroutine = scheduler::create(position);
+        let Some(future) = create((*entry).result, RUNNING) else {
+            return cannot_spawn(entry, args, position);
+        };
+        let Ok(coroutine) = scheduler::create(position) else {
+            handle::free(future);
+            return cannot_spawn(entry, args, position);
+        };
         let name = Name::new(coroutine, (*coroutine).id, &*entry);
         (*future).coroutine.store(name.word(), Relaxed);
-        scheduler::start(
+        let started = scheduler::start(
             coroutine,
             entry,
             args,
             result_slot(future),
             completion(future),
         );
-        future
+        if started.is_err() {
+            scheduler::discard(coroutine);
+            handle::free(future);
+            return cannot_spawn(entry, args, position);
+        }
+        Outcome::pointer(future)
     }
+}
+
+/// There is no memory for a coroutine: its arguments go.
+#[cold]
+unsafe fn cannot_spawn(entry: *const EntryDesc, args: *const u8, position: u32) -> Outcome {
+    // SAFETY: the entry describes its arguments, which nobody has taken.
+    unsafe {
+        if let Some(desc) = (*entry).args.as_ref() {
+            value::drop(args.cast_mut(), desc);
+        }
+    }
+    panic::raise(scheduler::CANNOT_START, position)
 }
 
 /// Arguments are about to be seen by another coroutine.
@@ -706,7 +731,7 @@ pub unsafe fn on_done(
         share_args(entry, args);
         block::make_shared(future.cast());
         if this.settled_or_lock() != PENDING {
-            start_detached(entry, args, position);
+            call_back(entry, args, position);
             return;
         }
         let node = OnDone::create(this, entry, args, position);
@@ -719,17 +744,33 @@ pub unsafe fn on_done(
     }
 }
 
-/// Starts `entry`, which has no result, as a coroutine with `args` (moved, and made shared here) whose future nobody wants.
-pub unsafe fn spawn_detached(entry: *mut EntryDesc, args: *const u8, position: u32) {
+/// Starts `entry`, which has no result, as a coroutine with `args` (moved, and made shared here) whose future nobody wants; a panic when there is no
+/// memory.
+pub unsafe fn spawn_detached(entry: *mut EntryDesc, args: *const u8, position: u32) -> Outcome {
     // SAFETY: the entry describes its arguments.
     unsafe {
         share_args(entry, args);
-        start_detached(entry, args, position);
+        match start_detached(entry, args, position) {
+            Ok(_) => Outcome::DONE,
+            Err(OutOfMemory) => cannot_spawn(entry, args, position),
+        }
     }
 }
 
-/// As [`spawn_detached`], with arguments that are shared.
-unsafe fn start_detached(entry: *mut EntryDesc, args: *const u8, position: u32) {
+/// For a callback, with arguments that are shared: nobody is there who could be told that there is no memory.
+unsafe fn call_back(entry: *mut EntryDesc, args: *const u8, position: u32) {
+    // SAFETY: passed on.
+    if unsafe { start_detached(entry, args, position) }.is_err() {
+        block::out_of_memory(size_of::<Coroutine>());
+    }
+}
+
+/// As [`spawn_detached`], with arguments that are shared, and on failure still the caller's.
+unsafe fn start_detached(
+    entry: *mut EntryDesc,
+    args: *const u8,
+    position: u32,
+) -> Result<u64, OutOfMemory> {
     unsafe fn finish(_: *mut c_void, ended: Ended) {
         if let Ended::Failed(failure) = ended {
             failure.report_if_unobserved();
@@ -742,7 +783,7 @@ unsafe fn start_detached(entry: *mut EntryDesc, args: *const u8, position: u32) 
     // SAFETY: the entry describes its arguments, and writes no result.
     unsafe {
         debug_assert!((*entry).result.is_null());
-        scheduler::spawn(entry, args, ptr::null_mut(), position, completion);
+        scheduler::spawn(entry, args, ptr::null_mut(), position, completion)
     }
 }
 
@@ -757,7 +798,9 @@ impl OnDone {
         unsafe {
             let bytes = args_bytes(entry);
             let this: *mut OnDone = memory::take(ON_DONE_ARGS + bytes).cast();
-            assert!(!this.is_null(), "out of memory");
+            if this.is_null() {
+                block::out_of_memory(ON_DONE_ARGS + bytes);
+            }
             let party = Party::Callback(OnDone::called);
             let waiting = Waiting::new(Purpose::Notify, position);
             this.write(OnDone {
@@ -786,7 +829,7 @@ impl OnDone {
         unsafe {
             let entry = (*this).entry;
             match claimed {
-                Some(_) => start_detached(entry, OnDone::args(this), (*node).position),
+                Some(_) => call_back(entry, OnDone::args(this), (*node).position),
                 None => OnDone::drop_args(this),
             }
             memory::give(this.cast(), ON_DONE_ARGS + args_bytes(entry));
@@ -819,13 +862,12 @@ unsafe fn args_bytes(entry: *const EntryDesc) -> usize {
 
 pub unsafe fn echo_spawn(entry: *mut u8, args: *mut u8, position: i32) -> Outcome {
     // SAFETY: the contract of the table, here and below.
-    unsafe { Outcome::pointer(spawn(entry.cast(), args, position as u32)) }
+    unsafe { spawn(entry.cast(), args, position as u32) }
 }
 
 pub unsafe fn echo_spawn_detached(entry: *mut u8, args: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { spawn_detached(entry.cast(), args, position as u32) };
-    Outcome::DONE
+    unsafe { spawn_detached(entry.cast(), args, position as u32) }
 }
 
 pub unsafe fn echo_await(future: *mut u8, out: *mut u8, position: i32) -> Outcome {

@@ -7,7 +7,7 @@
 use crate::scheduler::SpinLock;
 use crate::sync::{atomic, lock, once, semaphore, wait_group};
 use crate::value;
-use crate::value::block::give_up_shared;
+use crate::value::block::{give_up_shared, out_of_memory, try_alloc};
 use crate::waiter::Waitable;
 use crate::{channel, future};
 use echo_abi::layout::{BlockHeader, Kind};
@@ -21,19 +21,22 @@ pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
 /// A new block of `bytes`, at least those of a `T`, with some owners.
 #[inline]
 pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
-    create_counted(bytes, -owners, init)
+    match create_counted(bytes, -owners, init) {
+        Some(block) => block,
+        None => out_of_memory(bytes),
+    }
 }
 
-/// As [`create_sized`], with one owner, plain.
+/// As [`create_sized`], with one owner, plain; `None` when there is no memory.
 #[inline]
-pub fn create_plain<T>(bytes: usize, init: impl FnOnce(Waitable) -> T) -> *mut T {
+pub fn create_plain<T>(bytes: usize, init: impl FnOnce(Waitable) -> T) -> Option<*mut T> {
     create_counted(bytes, 1, init)
 }
 
 #[inline(always)]
-fn create_counted<T>(bytes: usize, count: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
+fn create_counted<T>(bytes: usize, count: i32, init: impl FnOnce(Waitable) -> T) -> Option<*mut T> {
     debug_assert!(bytes >= size_of::<T>() && align_of::<T>() <= 16);
-    let block: *mut T = value::alloc(bytes).cast();
+    let block: *mut T = try_alloc(bytes)?.cast();
     // SAFETY: fresh memory of that size, aligned to 16; it begins with a header, whose flags stay.
     unsafe {
         let header = BlockHeader {
@@ -45,7 +48,7 @@ fn create_counted<T>(bytes: usize, count: i32, init: impl FnOnce(Waitable) -> T)
             lock: SpinLock::new(),
         }))
     };
-    block
+    Some(block)
 }
 
 /// Frees the memory of a block whose contents are dropped. Every `T` begins with a `BlockHeader`.

@@ -150,9 +150,18 @@ pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option
             return None;
         }
         let awaiter = scheduler::current()?;
-        (stack::has_room_for_call(awaiter, arch::stub_frame())
-            && claim_in_place(coroutine, future, name.generation()))
-        .then(|| enter(awaiter, coroutine, future, waiting))
+        if !stack::has_room_for_call(awaiter, arch::stub_frame()) {
+            return None;
+        }
+        let record: *mut InPlace = memory::take(size_of::<InPlace>()).cast();
+        if record.is_null() {
+            return None;
+        }
+        if !claim_in_place(coroutine, future, name.generation()) {
+            memory::give(record.cast(), size_of::<InPlace>());
+            return None;
+        }
+        Some(enter(record, awaiter, coroutine, future, waiting))
     }
 }
 
@@ -185,15 +194,14 @@ unsafe fn claim_in_place(coroutine: *mut Coroutine, future: *mut Future, generat
 }
 
 /// # Safety
-/// `awaiter` runs; `coroutine` was claimed.
+/// `record` is fresh; `awaiter` runs; `coroutine` was claimed.
 unsafe fn enter(
+    record: *mut InPlace,
     awaiter: *mut Coroutine,
     coroutine: *mut Coroutine,
     future: *mut Future,
     waiting: Waiting,
 ) -> Outcome {
-    let record: *mut InPlace = memory::take(size_of::<InPlace>()).cast();
-    assert!(!record.is_null(), "out of memory");
     // SAFETY: both blocks are ours; the record is fresh.
     unsafe {
         swap_identities(awaiter, coroutine);

@@ -1,7 +1,12 @@
 //! Pieces of memory of a few sizes, recycled per thread and handed between threads in batches.
 //!
 //! A thread takes from and gives to its own [`Magazine`]; a full batch that it has no room for goes to the [`Depot`] of that kind, where another thread
-//! finds it. So an allocation is a few instructions, whoever frees it, and a lock is taken once per batch. Pieces are never returned to the system.
+//! finds it. So an allocation is a few instructions, whoever frees it, and a lock is taken once per batch.
+//!
+//! The address space of pieces is never returned to the system, but [`Depot::trim`] gives the pages back of which every piece has been in the depot for a
+//! while. They read as zero then; the pieces on them are a range not yet cut, as when they were new.
+//!
+//! Address space is kept back for the time when there is no more, so that it can be told: the failures that follow need a little memory themselves.
 //!
 //! On a machine of several NUMA nodes ([`node_memory`]) a depot has batches for each of them, and a batch that leaves a thread is sorted: a piece that was given
 //! back by a worker of another node goes to those of its own.
@@ -9,8 +14,11 @@
 //! [`take`] and [`give`] are the general allocator for small pieces built on that; larger ones are the system's. Compiled with
 //! `--cfg echo_system_allocator` (for sanitizers, which then see every piece) all are.
 
+use crate::lock::SpinMutex;
 use crate::node_memory::{self, PerHome, Purpose};
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
+use std::collections::BTreeMap;
 use std::ptr;
 
 /// Free pieces: a linked list, and a range not yet cut.
@@ -47,9 +55,14 @@ pub struct Depot {
 
 /// Of one home.
 struct Batches {
+    /// The last one used first.
     whole: Vec<List>,
     /// Pieces that came one by one.
     open: List,
+    /// The first so many whole ones have not been used since the last trim.
+    unused: usize,
+    /// So many the last trim has left: ranges whose pages are given back, and pieces no page of which is wholly free.
+    settled: usize,
 }
 
 // SAFETY: free pieces belong to whoever holds the list.
@@ -59,12 +72,21 @@ impl Batches {
     const EMPTY: Batches = Batches {
         whole: Vec::new(),
         open: List::EMPTY,
+        unused: 0,
+        settled: 0,
     };
 
     fn pop(&mut self) -> Option<List> {
         let open = || std::mem::replace(&mut self.open, List::EMPTY);
         let list = self.whole.pop().unwrap_or_else(open);
+        self.unused = self.unused.min(self.whole.len());
+        self.settled = self.settled.min(self.whole.len());
         (!list.is_empty()).then_some(list)
+    }
+
+    /// Whether a trim of the first `count` is likely to find free pages.
+    fn is_worth_a_trim(&self, count: usize) -> bool {
+        count > self.settled + self.settled / 4 + FEW_BATCHES
     }
 }
 
@@ -73,6 +95,12 @@ impl Default for Batches {
         Batches::EMPTY
     }
 }
+
+/// Pieces are sorted and given back by regions of this size: so much is done at a time, and several threads find some of it later.
+const REGION_BYTES: usize = 1 << 20;
+/// Not worth a trim.
+const FEW_BATCHES: usize = 16;
+const PAGE_BYTES: usize = 4096;
 
 impl Depot {
     pub const fn new(bytes: usize, link: usize, batch: usize) -> Depot {
@@ -93,6 +121,113 @@ impl Depot {
             0 => own,
             _ => own.or_else(|| self.batches.of(0).lock().pop()),
         }
+    }
+
+    /// Gives the system the free pages of the batches that nobody has used since the last call. Whether the next call is likely to find more. Calls
+    /// `attend` every few thousand pieces: there can be millions.
+    pub fn trim(&self, attend: &mut dyn FnMut()) -> bool {
+        self.batches.all().fold(false, |more, batches| {
+            self.trim_batches(batches, attend) | more
+        })
+    }
+
+    fn trim_batches(&self, batches: &SpinMutex<Batches>, attend: &mut dyn FnMut()) -> bool {
+        let mut locked = batches.lock();
+        let count = locked.unused;
+        let taken: Vec<List> = if locked.is_worth_a_trim(count) {
+            locked.whole.drain(..count).collect()
+        } else {
+            Vec::new()
+        };
+        drop(locked);
+        let trimmed = self.trim_lists(taken, attend);
+        let mut locked = batches.lock();
+        if !trimmed.is_empty() {
+            locked.settled = trimmed.len();
+            // Beneath the others: what was given back is used last.
+            locked.whole.splice(..0, trimmed);
+        }
+        locked.unused = locked.whole.len();
+        locked.is_worth_a_trim(locked.unused)
+    }
+
+    /// The same pieces, those on free pages as ranges not yet cut, and before the others.
+    fn trim_lists(&self, lists: Vec<List>, attend: &mut dyn FnMut()) -> Vec<List> {
+        let (mut trimmed, lists): (Vec<List>, Vec<List>) =
+            lists.into_iter().partition(|list| list.first.is_null());
+        let Some(regions) = self.by_region(&lists, attend) else {
+            trimmed.extend(lists);
+            return trimmed;
+        };
+        let mut scattered = Vec::new();
+        for mut pieces in regions.into_values() {
+            pieces.sort_unstable();
+            let goes_on =
+                |&left: &*mut u8, &right: &*mut u8| left.wrapping_add(self.bytes) == right;
+            for run in pieces.chunk_by(goes_on) {
+                let end = run[run.len() - 1].wrapping_add(self.bytes);
+                if give_pages_back(run[0], end) {
+                    trimmed.push(List {
+                        fresh: run[0],
+                        fresh_end: end,
+                        ..List::EMPTY
+                    });
+                } else {
+                    scattered.extend_from_slice(run);
+                }
+            }
+            attend();
+        }
+        trimmed.extend(scattered.chunks(self.batch).map(|batch| {
+            attend();
+            self.list_of(batch)
+        }));
+        trimmed
+    }
+
+    /// The pieces of each region; `None` when there is no memory to tell them.
+    fn by_region(
+        &self,
+        lists: &[List],
+        attend: &mut dyn FnMut(),
+    ) -> Option<BTreeMap<usize, Vec<*mut u8>>> {
+        let mut regions: BTreeMap<usize, Vec<*mut u8>> = BTreeMap::new();
+        for list in lists {
+            for piece in self.pieces(list) {
+                let region = regions.entry(piece.addr() / REGION_BYTES).or_default();
+                region.try_reserve(1).ok()?;
+                region.push(piece);
+            }
+            attend();
+        }
+        Some(regions)
+    }
+
+    fn pieces(&self, list: &List) -> impl Iterator<Item = *mut u8> {
+        let mut next = list.first;
+        let linked = std::iter::from_fn(move || {
+            let piece = next;
+            if piece.is_null() {
+                return None;
+            }
+            // SAFETY: a free piece holds its link, and is ours.
+            next = unsafe { *self.link(piece) };
+            Some(piece)
+        });
+        let (fresh, bytes) = (list.fresh, self.bytes);
+        let count = (list.fresh_end as usize - fresh as usize) / bytes;
+        linked.chain((0..count).map(move |index| fresh.wrapping_add(index * bytes)))
+    }
+
+    fn list_of(&self, pieces: &[*mut u8]) -> List {
+        let mut list = List::EMPTY;
+        for &piece in pieces {
+            // SAFETY: the piece is free and ours.
+            unsafe { *self.link(piece) = list.first };
+            list.first = piece;
+            list.count += 1;
+        }
+        list
     }
 
     fn link(&self, piece: *mut u8) -> *mut *mut u8 {
@@ -218,6 +353,104 @@ impl List {
     }
 }
 
+/// Gives the whole pages of a free range back to the system; whether there are any.
+fn give_pages_back(start: *mut u8, end: *mut u8) -> bool {
+    let first = (start as usize).next_multiple_of(PAGE_BYTES);
+    let last = end as usize / PAGE_BYTES * PAGE_BYTES;
+    if first >= last {
+        return false;
+    }
+    // SAFETY: nobody uses the range, and nothing that is in it is needed: as a range not yet cut it may hold anything.
+    unsafe {
+        libc::madvise(
+            start.with_addr(first).cast(),
+            last - first,
+            libc::MADV_DONTNEED,
+        )
+    };
+    true
+}
+
+// ---------------------------------------------------------------- memory of the system
+
+/// There is no memory, or no room for another mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
+/// Address space kept back for small pieces, so that there is some to tell of a failure when the rest is used up.
+const KEPT_BACK_BYTES: usize = 16 << 20;
+/// Its address; 0 while it is given away.
+static KEPT_BACK: SpinMutex<usize> = SpinMutex::new(0);
+
+/// Keeps memory back, before other memory is taken from the system.
+pub fn keep_back() -> Result<(), OutOfMemory> {
+    let mut kept = KEPT_BACK.lock();
+    if *kept == 0 {
+        *kept = node_memory::reserve(KEPT_BACK_BYTES, libc::PROT_READ | libc::PROT_WRITE)
+            .ok_or(OutOfMemory)?;
+    }
+    Ok(())
+}
+
+/// Allocates a small piece, with the memory kept back if need be. Under the lock: nobody takes it again before it is used.
+#[inline(always)]
+fn allocate_at_last(allocate: impl Fn() -> *mut u8) -> *mut u8 {
+    let block = allocate();
+    if block.is_null() {
+        return give_kept_to(allocate);
+    }
+    block
+}
+
+#[cold]
+fn give_kept_to(allocate: impl Fn() -> *mut u8) -> *mut u8 {
+    let mut kept = KEPT_BACK.lock();
+    unmap_kept(&mut kept);
+    allocate()
+}
+
+/// Gives the memory kept back free, for something that cannot be done without.
+pub fn give_kept() {
+    unmap_kept(&mut KEPT_BACK.lock());
+}
+
+fn unmap_kept(kept: &mut usize) {
+    if *kept != 0 {
+        // SAFETY: nobody uses it.
+        unsafe { libc::munmap(*kept as *mut libc::c_void, KEPT_BACK_BYTES) };
+        *kept = 0;
+    }
+}
+
+/// The system's allocator for what Rust's libraries allocate. They end the process when there is no memory, so they get what was kept back as well.
+struct WithKept;
+
+#[global_allocator]
+static ALLOCATOR: WithKept = WithKept;
+
+// SAFETY: the system's allocator does it.
+unsafe impl GlobalAlloc for WithKept {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: passed on.
+        allocate_at_last(|| unsafe { System.alloc(layout) })
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: passed on.
+        allocate_at_last(|| unsafe { System.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
+        // SAFETY: passed on; a block that could not be moved is as it was.
+        allocate_at_last(|| unsafe { System.realloc(block, layout, bytes) })
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: passed on.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
 // ---------------------------------------------------------------- the general allocator
 
 /// Sizes are rounded up to a multiple of this, and pieces aligned to it.
@@ -291,11 +524,13 @@ pub fn take(bytes: usize) -> *mut u8 {
 fn take_fresh(magazine: &mut Magazine, class: usize) -> *mut u8 {
     let depot = &DEPOTS[class];
     let bytes = CHUNK_BYTES / depot.bytes * depot.bytes;
-    let chunk: *mut u8 = match node_memory::home() {
-        // SAFETY: any size may be asked for.
-        0 => unsafe { libc::malloc(bytes) }.cast(),
-        _ => node_memory::map(bytes, Purpose::Pieces),
+    let at_home = match node_memory::home() {
+        0 => None,
+        _ => node_memory::map(bytes, Purpose::Pieces).ok(),
     };
+    // SAFETY: any size may be asked for.
+    let from_system = || allocate_at_last(|| unsafe { libc::malloc(bytes) }.cast());
+    let chunk = at_home.unwrap_or_else(from_system);
     if chunk.is_null() {
         return chunk;
     }
@@ -320,6 +555,12 @@ pub unsafe fn give(piece: *mut u8, bytes: usize) {
     })
 }
 
+/// Gives the system what has been free for a while; see [`Depot::trim`].
+pub fn trim(attend: &mut dyn FnMut()) -> bool {
+    let trim = |more, depot: &Depot| depot.trim(attend) | more;
+    DEPOTS.iter().fold(false, trim)
+}
+
 /// Keeps what the ending thread has recycled for others.
 pub fn thread_ends() {
     MAGAZINES.with(|magazines| {
@@ -330,4 +571,57 @@ pub fn thread_ends() {
             .zip(&DEPOTS)
             .for_each(|(magazine, depot)| magazine.empty(depot));
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    /// Pages that are committed.
+    fn resident(start: *mut u8, bytes: usize) -> usize {
+        let mut pages = vec![0u8; bytes / PAGE_BYTES];
+        // SAFETY: one byte per page of a mapped range.
+        let found = unsafe { libc::mincore(start.cast(), bytes, pages.as_mut_ptr().cast()) };
+        assert_eq!(found, 0);
+        pages.iter().filter(|&&page| page & 1 != 0).count()
+    }
+
+    #[test]
+    fn a_trim_loses_no_piece_and_gives_free_pages_back() {
+        const BYTES: usize = 512;
+        const PIECES: usize = 64 * 2048;
+        static DEPOT: Depot = Depot::new(BYTES, BYTES - 8, 64);
+        let memory = node_memory::map(BYTES * PIECES, Purpose::Pieces).expect("there is memory");
+        let mut magazine = Magazine::EMPTY;
+        magazine.stock(memory, BYTES * PIECES);
+        let pieces: Vec<_> = (0..PIECES)
+            .map(|_| magazine.take(&DEPOT).expect("it was stocked"))
+            .collect();
+        let (used, free): (Vec<*mut u8>, Vec<*mut u8>) = pieces.into_iter().partition(|&piece| {
+            // One piece of the first page stays in use.
+            piece == memory
+        });
+        for &piece in &free {
+            // SAFETY: the piece is ours, and given up.
+            unsafe {
+                piece.write_bytes(7, BYTES);
+                magazine.give(piece, &DEPOT);
+            }
+        }
+        magazine.empty(&DEPOT);
+        assert!(
+            DEPOT.trim(&mut || ()),
+            "what was used just now is left alone"
+        );
+        assert!(resident(memory, BYTES * PIECES) > BYTES * PIECES / PAGE_BYTES / 2);
+        assert!(!DEPOT.trim(&mut || ()), "nothing is left to give back");
+        assert_eq!(resident(memory, BYTES * PIECES), 1);
+        let mut again = HashSet::new();
+        while let Some(piece) = magazine.take(&DEPOT) {
+            assert!(again.insert(piece), "a piece was handed out twice");
+        }
+        assert_eq!(again, free.into_iter().collect());
+        assert_eq!(used, [memory]);
+    }
 }

@@ -8,7 +8,7 @@
 //! places it, which is mostly a worker of that node, too. Where a span cannot be had (a limit of address space), memory is of home 0.
 
 use crate::lock::SpinMutex;
-use crate::unwind::fatal;
+use crate::memory::{self, OutOfMemory};
 use std::cell::Cell;
 use std::ptr;
 use std::sync::OnceLock;
@@ -77,15 +77,21 @@ pub fn home_of(address: usize) -> u8 {
         .map_or(0, |home| home.load(Ordering::Relaxed))
 }
 
-/// Fresh zeroed memory at the home of the calling thread, if possible; aligned to a page.
-pub fn map(bytes: usize, purpose: Purpose) -> *mut u8 {
-    match home() {
-        0 => map_anywhere(bytes),
-        home => map_at(home, bytes, purpose).unwrap_or_else(|| map_anywhere(bytes)),
-    }
+/// Fresh zeroed memory at the home of the calling thread, if possible; aligned to a page, committed by use. Of what there is beside the memory to be
+/// kept back.
+pub fn map(bytes: usize, purpose: Purpose) -> Result<*mut u8, OutOfMemory> {
+    memory::keep_back()?;
+    let at_home = match home() {
+        0 => None,
+        home => map_at(home, bytes, purpose),
+    };
+    at_home
+        .or_else(|| reserve(bytes, libc::PROT_READ | libc::PROT_WRITE))
+        .map(std::ptr::with_exposed_provenance_mut)
+        .ok_or(OutOfMemory)
 }
 
-fn map_at(home: u8, bytes: usize, purpose: Purpose) -> Option<*mut u8> {
+fn map_at(home: u8, bytes: usize, purpose: Purpose) -> Option<usize> {
     let bytes = bytes.next_multiple_of(PAGE_BYTES);
     if bytes > SPAN_BYTES {
         return None;
@@ -101,13 +107,8 @@ fn map_at(home: u8, bytes: usize, purpose: Purpose) -> Option<*mut u8> {
     span.cut(bytes)
 }
 
-fn map_anywhere(bytes: usize) -> *mut u8 {
-    let memory = reserve(bytes, libc::PROT_READ | libc::PROT_WRITE);
-    memory.unwrap_or_else(|| fatal("out of memory for stacks")) as *mut u8
-}
-
 /// A fresh mapping of address space.
-fn reserve(bytes: usize, access: i32) -> Option<usize> {
+pub fn reserve(bytes: usize, access: i32) -> Option<usize> {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a fresh anonymous mapping.
     let memory = unsafe { libc::mmap(ptr::null_mut(), bytes, access, flags, -1, 0) };
@@ -150,7 +151,7 @@ impl Span {
     }
 
     /// Takes the next `bytes`, which there are.
-    fn cut(&mut self, bytes: usize) -> Option<*mut u8> {
+    fn cut(&mut self, bytes: usize) -> Option<usize> {
         let piece = self.next;
         if piece + bytes > self.open {
             let more = (piece + bytes - self.open).next_multiple_of(STEP_BYTES);
@@ -168,7 +169,7 @@ impl Span {
             self.open += more;
         }
         self.next += bytes;
-        Some(std::ptr::with_exposed_provenance_mut(piece))
+        Some(piece)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::scheduler::{self, Quiescent, Scheduler, Stats};
 use crate::stack;
 use crate::stubs;
 use crate::timer;
+use crate::unwind::fatal;
 use crate::value::{self, print};
 use crate::waiter;
 use echo_abi::ABI_VERSION;
@@ -191,7 +192,7 @@ unsafe fn start_main(module: *const ModuleInfo, main_exit: bool) {
         finish: main_ended,
     };
     // SAFETY: main takes no arguments and writes an `i64`.
-    unsafe {
+    let started = unsafe {
         scheduler::spawn(
             (*module).main,
             ptr::null(),
@@ -200,6 +201,9 @@ unsafe fn start_main(module: *const ModuleInfo, main_exit: bool) {
             completion,
         )
     };
+    if started.is_err() {
+        fatal(scheduler::CANNOT_START);
+    }
 }
 
 /// # Safety

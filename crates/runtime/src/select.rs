@@ -29,6 +29,7 @@ use crate::random;
 use crate::scheduler::{self, Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake};
 use crate::timer::{self, TimerId};
 use crate::value;
+use crate::value::block::out_of_memory;
 use crate::waiter::{self, Party, Purpose, ThreadParker, Waiter, Waiting};
 use echo_abi::layout::{
     CASE_RECEIVE, CASE_SEND, CASE_SEND_RESULT, SELECT_DEFAULT, SELECT_FOREVER, SELECT_POLL,
@@ -653,7 +654,9 @@ fn take_block(cases: usize) -> *mut Select {
     } else {
         memory::take(block_bytes(cases))
     };
-    assert!(!block.is_null(), "out of memory");
+    if block.is_null() {
+        out_of_memory(block_bytes(cases));
+    }
     block.cast()
 }
 

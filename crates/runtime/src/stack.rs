@@ -10,16 +10,20 @@
 //! big segment     [ slack 1024 | reserve 16 KiB | calls in place | limit … usable … top ]
 //! page stack      [ guard page | slack 1024 | reserve 16 KiB | limit … top ]
 //! ```
+//! What cannot be had for want of memory is an [`OutOfMemory`]: the coroutine that asked fails, the others go on. A little is kept for that: address space
+//! ([`memory::keep_back`](crate::memory::keep_back)), and by each worker a big
+//! segment for the cleanups of a coroutine that cannot get its own ([`give_last`]).
+//!
 //! The reserve is opened for the cleanups of a coroutine that overflowed. A [call in place](crate::in_place) that begins in the upper quarter of a
 //! big segment has the limit moved down, so that it has as much as on a stack of its own ([`call_limit`]).
 
 use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
 use crate::coroutine::{Coroutine, State};
-use crate::memory::{Depot, Magazine};
+use crate::lock::SpinMutex;
+use crate::memory::{Depot, Magazine, OutOfMemory};
 use crate::node_memory::{self, PerHome, Purpose};
 use crate::registry;
 use crate::scheduler;
-use crate::unwind::fatal;
 use echo_abi::layout::STACK_PAGES;
 use std::ffi::c_void;
 use std::ptr;
@@ -94,8 +98,57 @@ static DEPOTS: [Depot; KINDS] = [
         BATCH,
     ),
 ];
-static BIG: PerHome<Vec<usize>> = PerHome::new(Vec::new());
-static PAGES: PerHome<Vec<usize>> = PerHome::new(Vec::new());
+static BIG: PerHome<Pool> = PerHome::new(Pool::EMPTY);
+static PAGES: PerHome<Pool> = PerHome::new(Pool::EMPTY);
+
+/// Bases of stacks that belong to no worker, the last one used first.
+struct Pool {
+    bases: Vec<usize>,
+    /// The first so many are given back to the system: none of their pages is committed.
+    trimmed: usize,
+    /// The first so many have not been used since the last trim.
+    unused: usize,
+}
+
+impl Pool {
+    const EMPTY: Pool = Pool {
+        bases: Vec::new(),
+        trimmed: 0,
+        unused: 0,
+    };
+
+    fn clear(&mut self) {
+        *self = Pool::EMPTY;
+    }
+
+    /// Takes up to so many.
+    fn take(&mut self, count: usize) -> Vec<usize> {
+        let keep = self.bases.len().saturating_sub(count);
+        self.trimmed = self.trimmed.min(keep);
+        self.unused = self.unused.min(keep);
+        self.bases.split_off(keep)
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Pool {
+        Pool::EMPTY
+    }
+}
+
+/// Gives the system what has been free for a while; whether the next call is likely to find more. Calls `attend` now and then. For the monitor.
+pub fn trim(attend: &mut dyn FnMut()) -> bool {
+    let mut more = false;
+    for depot in &DEPOTS {
+        more |= depot.trim(attend);
+    }
+    for kind in [StackKind::Big, StackKind::Pages] {
+        for pool in kind.pool().all() {
+            more |= kind.trim_pool(pool, attend);
+        }
+    }
+    more
+}
 
 /// A worker's own free memory.
 pub struct Cache {
@@ -103,6 +156,8 @@ pub struct Cache {
     /// Bases of free big segments and page stacks.
     big: Vec<usize>,
     pages: Vec<usize>,
+    /// A big segment that is used only when there is no other; 0 while there is none, or it is in use.
+    last_big: usize,
 }
 
 // SAFETY: free memory belongs to whoever holds the cache.
@@ -114,26 +169,27 @@ impl Cache {
             blocks: [Magazine::EMPTY; KINDS],
             big: Vec::new(),
             pages: Vec::new(),
+            last_big: 0,
         }
     }
 
     #[inline]
-    fn take_block(&mut self, kind: usize) -> *mut u8 {
+    fn take_block(&mut self, kind: usize) -> Result<*mut u8, OutOfMemory> {
         match self.blocks[kind].take(&DEPOTS[kind]) {
-            Some(block) => block,
+            Some(block) => Ok(block),
             None => self.take_from_slab(kind),
         }
     }
 
     #[cold]
-    fn take_from_slab(&mut self, kind: usize) -> *mut u8 {
-        let slab = node_memory::map(SLAB_BYTES, Purpose::Pieces);
+    fn take_from_slab(&mut self, kind: usize) -> Result<*mut u8, OutOfMemory> {
+        let slab = node_memory::map(SLAB_BYTES, Purpose::Pieces)?;
         SLABS.fetch_add(1, Ordering::Relaxed);
         if kind == CONTROL {
             registry::add_slab(slab.cast(), SLAB_BYTES / BLOCK_BYTES[kind]);
         }
         self.blocks[kind].stock(slab, SLAB_BYTES / BLOCK_BYTES[kind] * BLOCK_BYTES[kind]);
-        self.blocks[kind].take(&DEPOTS[kind]).expect("just stocked")
+        Ok(self.blocks[kind].take(&DEPOTS[kind]).expect("just stocked"))
     }
 
     /// # Safety
@@ -145,8 +201,8 @@ impl Cache {
     }
 
     /// A zeroed or recycled control block.
-    pub fn take_control(&mut self) -> *mut Coroutine {
-        self.take_block(CONTROL).cast()
+    pub fn take_control(&mut self) -> Result<*mut Coroutine, OutOfMemory> {
+        self.take_block(CONTROL).map(|block| block.cast())
     }
 
     /// # Safety
@@ -159,16 +215,19 @@ impl Cache {
         }
     }
 
-    /// Gives a coroutine the stack its entry asks for and prepares its first run.
+    /// Gives a coroutine the stack its entry asks for and prepares its first run. Without memory it has none afterwards.
+    ///
+    /// # Errors
+    /// There is no memory for a stack.
     ///
     /// # Safety
     /// The coroutine is owned by the caller and has not run yet.
-    pub unsafe fn attach_stack(&mut self, coroutine: *mut Coroutine) {
+    pub unsafe fn attach_stack(&mut self, coroutine: *mut Coroutine) -> Result<(), OutOfMemory> {
         // SAFETY: promised by the caller; entries live as long as the module.
         unsafe {
             let entry = (*coroutine).entry;
             if (*entry).stack == STACK_PAGES {
-                let base = self.take_stack(StackKind::Pages);
+                let base = self.take_stack(StackKind::Pages)?;
                 (*coroutine).big_top = base + PAGE_STACK_BYTES;
                 (*coroutine).big_limit = base + PAGE_BYTES + BIG_SLACK + RESERVE_BYTES;
                 (*coroutine).first_top = 0;
@@ -177,7 +236,7 @@ impl Cache {
             } else {
                 let learned = AtomicLearned::of(&raw mut (*entry).learned_class);
                 let class = (learned.get() as usize).min(SEGMENT_BYTES.len() - 1);
-                let base = self.take_block(class) as usize;
+                let base = self.take_block(class)? as usize;
                 (*coroutine).class = class as u8;
                 (*coroutine).first_top = base + SEGMENT_BYTES[class];
                 (*coroutine).first_room = (SEGMENT_BYTES[class] - SEGMENT_SLACK) as u16;
@@ -188,6 +247,7 @@ impl Cache {
             (*coroutine).reserve_is_open = false;
             arch::prepare(coroutine, (*coroutine).top());
         }
+        Ok(())
     }
 
     /// Takes the stack of an ended coroutine back.
@@ -219,31 +279,44 @@ impl Cache {
         }
     }
 
-    fn take_stack(&mut self, kind: StackKind) -> usize {
+    fn take_stack(&mut self, kind: StackKind) -> Result<usize, OutOfMemory> {
         if let Some(base) = self.list(kind).pop() {
-            return base;
+            return Ok(base);
         }
         let home = node_memory::home();
         let mut pool = kind.pool().of(home).lock();
-        if pool.is_empty() && home != 0 {
-            pool.append(&mut kind.pool().of(0).lock());
+        if pool.bases.is_empty() && home != 0 {
+            *pool = std::mem::take(&mut kind.pool().of(0).lock());
         }
-        if pool.is_empty() {
-            kind.reserve(&mut pool);
+        if pool.bases.is_empty() {
+            kind.reserve(&mut pool.bases, STACKS_PER_REGION)?;
         }
-        let keep = pool.len() - pool.len().min(CACHED_STACKS / 4);
-        let taken: Vec<usize> = pool.drain(keep..).collect();
+        let taken = pool.take(CACHED_STACKS / 4);
         drop(pool);
         self.list(kind).extend(taken);
-        self.list(kind).pop().expect("the pool was filled")
+        Ok(self.list(kind).pop().expect("the pool was filled"))
+    }
+
+    /// For a worker that begins: keeps a big segment for the time when there is no memory.
+    pub fn keep_last(&mut self) {
+        let mut pool = BIG.of(node_memory::home()).lock();
+        if pool.bases.is_empty() {
+            // Without it the worker does.
+            let _ = StackKind::Big.reserve(&mut pool.bases, 1);
+        }
+        self.last_big = pool.take(1).pop().unwrap_or(0);
     }
 
     fn put_stack(&mut self, kind: StackKind, base: usize) {
+        if matches!(kind, StackKind::Big) && self.last_big == 0 {
+            self.last_big = base;
+            return;
+        }
         let list = self.list(kind);
         list.push(base);
         if list.len() > CACHED_STACKS {
             let surplus: Vec<usize> = list.drain(CACHED_STACKS / 2..).collect();
-            surplus.iter().for_each(|&base| kind.trim(base));
+            surplus.iter().for_each(|&base| kind.trim(base, KEPT_BYTES));
             kind.return_home(&surplus);
         }
     }
@@ -254,6 +327,9 @@ impl Cache {
             .iter_mut()
             .zip(&DEPOTS)
             .for_each(|(blocks, depot)| blocks.empty(depot));
+        if self.last_big != 0 {
+            self.big.push(std::mem::take(&mut self.last_big));
+        }
         for kind in [StackKind::Big, StackKind::Pages] {
             let stacks = std::mem::take(self.list(kind));
             kind.return_home(&stacks);
@@ -274,7 +350,7 @@ enum StackKind {
 }
 
 impl StackKind {
-    fn pool(self) -> &'static PerHome<Vec<usize>> {
+    fn pool(self) -> &'static PerHome<Pool> {
         match self {
             StackKind::Big => &BIG,
             StackKind::Pages => &PAGES,
@@ -292,43 +368,84 @@ impl StackKind {
     fn return_home(self, stacks: &[usize]) {
         let home = |base: &usize| node_memory::home_of(*base);
         for stacks in stacks.chunk_by(|left, right| home(left) == home(right)) {
-            self.pool().of(home(&stacks[0])).lock().extend(stacks);
+            let mut pool = self.pool().of(home(&stacks[0])).lock();
+            pool.bases.extend(stacks);
         }
     }
 
-    /// Reserves a region of stacks.
-    fn reserve(self, pool: &mut Vec<usize>) {
+    /// Reserves a region of so many stacks, or fewer when there is less memory.
+    fn reserve(self, pool: &mut Vec<usize>, mut count: usize) -> Result<(), OutOfMemory> {
         let bytes = self.bytes();
-        let region = node_memory::map(bytes * STACKS_PER_REGION, Purpose::Stacks);
-        // SAFETY: the region was just mapped. A huge page would commit several stacks at once.
-        unsafe {
-            libc::madvise(
-                region.cast(),
-                bytes * STACKS_PER_REGION,
-                libc::MADV_NOHUGEPAGE,
-            )
-        };
-        let bases = (0..STACKS_PER_REGION)
-            .rev()
-            .map(|index| region as usize + index * bytes);
-        match self {
-            StackKind::Big => BIG_SEGMENTS.fetch_add(STACKS_PER_REGION as u64, Ordering::Relaxed),
-            StackKind::Pages => {
-                bases.clone().for_each(install_guard);
-                PAGE_STACKS.fetch_add(STACKS_PER_REGION as u64, Ordering::Relaxed)
+        let region = loop {
+            match node_memory::map(bytes * count, Purpose::Stacks) {
+                Ok(region) => break region,
+                Err(error) if count == 1 => return Err(error),
+                Err(_) => count /= 2,
             }
         };
-        pool.extend(bases);
+        // SAFETY: the region was just mapped. A huge page would commit several stacks at once.
+        unsafe { libc::madvise(region.cast(), bytes * count, libc::MADV_NOHUGEPAGE) };
+        let bases = (0..count).map(|index| region as usize + index * bytes);
+        match self {
+            StackKind::Big => {
+                BIG_SEGMENTS.fetch_add(count as u64, Ordering::Relaxed);
+                pool.extend(bases.rev());
+            }
+            StackKind::Pages => {
+                let guarded = bases
+                    .clone()
+                    .take_while(|&base| install_guard(base))
+                    .count();
+                if guarded < count {
+                    // SAFETY: nobody uses these stacks.
+                    unsafe {
+                        libc::munmap(
+                            region.add(guarded * bytes).cast(),
+                            (count - guarded) * bytes,
+                        )
+                    };
+                }
+                if guarded == 0 {
+                    return Err(OutOfMemory);
+                }
+                PAGE_STACKS.fetch_add(guarded as u64, Ordering::Relaxed);
+                pool.extend(bases.take(guarded).rev());
+            }
+        }
+        Ok(())
     }
 
-    /// Gives back what a deep recursion has committed.
-    fn trim(self, base: usize) {
+    /// Gives the system the stacks of the pool that nobody has used since the last call, a few at a time; whether the next call is likely to find more.
+    fn trim_pool(self, shared: &SpinMutex<Pool>, attend: &mut dyn FnMut()) -> bool {
+        loop {
+            let mut pool = shared.lock();
+            let end = pool.unused.min(pool.trimmed + STACKS_PER_REGION);
+            if end <= pool.trimmed {
+                pool.unused = pool.bases.len();
+                return pool.unused > pool.trimmed;
+            }
+            // Not in the pool meanwhile: nobody may use them before their pages are gone.
+            let start = pool.trimmed;
+            let taken: Vec<usize> = pool.bases.drain(start..end).collect();
+            pool.unused -= taken.len();
+            drop(pool);
+            taken.iter().for_each(|&base| self.trim(base, 0));
+            attend();
+            let mut pool = shared.lock();
+            pool.trimmed += taken.len();
+            pool.unused += taken.len();
+            pool.bases.splice(..0, taken);
+        }
+    }
+
+    /// Gives back what is committed of a free stack, but for so many bytes at its top.
+    fn trim(self, base: usize, kept_bytes: usize) {
         let low = if let StackKind::Pages = self {
             PAGE_BYTES
         } else {
             0
         };
-        let bytes = self.bytes().saturating_sub(KEPT_BYTES + low);
+        let bytes = self.bytes().saturating_sub(kept_bytes + low);
         if bytes > 0 {
             // SAFETY: the range is part of a free stack.
             unsafe { libc::madvise((base + low) as *mut c_void, bytes, libc::MADV_DONTNEED) };
@@ -339,14 +456,16 @@ impl StackKind {
 /// `MADV_GUARD_INSTALL`, Linux 6.13: a guard without a mapping of its own.
 const MADV_GUARD_INSTALL: i32 = 102;
 
-fn install_guard(base: usize) {
+/// Whether the stack at `base` has a guard page now. Older systems make it a mapping of its own, of which there are `vm.max_map_count`.
+fn install_guard(base: usize) -> bool {
+    #[cfg(test)]
+    if tests::no_guard_is_left() {
+        return false;
+    }
     // SAFETY: the page is the lowest of a stack that nobody uses yet.
     unsafe {
-        if libc::madvise(base as *mut c_void, PAGE_BYTES, MADV_GUARD_INSTALL) != 0
-            && libc::mprotect(base as *mut c_void, PAGE_BYTES, libc::PROT_NONE) != 0
-        {
-            fatal("cannot protect a stack's guard page (see vm.max_map_count)");
-        }
+        libc::madvise(base as *mut c_void, PAGE_BYTES, MADV_GUARD_INSTALL) == 0
+            || libc::mprotect(base as *mut c_void, PAGE_BYTES, libc::PROT_NONE) == 0
     }
 }
 
@@ -372,11 +491,11 @@ impl AtomicLearned<'_> {
     }
 }
 
-/// The running coroutine's first segment is full for the first time: it gets a big one. Called by `__morestack`.
+/// The running coroutine's first segment is full for the first time: it gets a big one, unless there is no memory. Called by `__morestack`.
 ///
 /// # Safety
 /// `coroutine` is the running one and has no big segment.
-pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) {
+pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) -> bool {
     // SAFETY: promised by the caller; the worker's cache is used by this thread alone.
     unsafe {
         // What runs in place says nothing about the entry that the segment was chosen for.
@@ -384,22 +503,48 @@ pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) {
             AtomicLearned::of(&raw mut (*(*coroutine).entry).learned_class)
                 .learn((*coroutine).class as u32 + 1);
         }
-        give_big(coroutine);
+        give_big(coroutine).is_ok()
     }
 }
 
 /// # Safety
 /// As for [`grow`].
-unsafe fn give_big(coroutine: *mut Coroutine) {
+unsafe fn give_big(coroutine: *mut Coroutine) -> Result<(), OutOfMemory> {
     // SAFETY: promised by the caller.
     unsafe {
-        let base = scheduler::worker_cache().take_stack(StackKind::Big);
+        let base = scheduler::worker_cache().take_stack(StackKind::Big)?;
+        set_big(coroutine, base);
+    }
+    Ok(())
+}
+
+/// # Safety
+/// `coroutine` is the running one and has no big segment; the one at `base` is free.
+unsafe fn set_big(coroutine: *mut Coroutine, base: usize) {
+    // SAFETY: promised by the caller.
+    unsafe {
         (*coroutine).big_top = base + big_bytes();
         (*coroutine).big_limit = (*coroutine).big_top - max_stack();
     }
 }
 
-/// Copies the registers of a function preempted at its entry to where its coroutine has room; returns that place. Called by `__morestack`.
+/// For the cleanups of a coroutine for which [`grow`] found no memory: the worker's last big segment, if it is free. Without it they run on the first
+/// segment, and what does not fit there is left out.
+///
+/// # Safety
+/// As for [`grow`].
+pub unsafe fn give_last(coroutine: *mut Coroutine) {
+    // SAFETY: promised by the caller; the worker's cache is used by this thread alone.
+    unsafe {
+        let base = std::mem::take(&mut scheduler::worker_cache().last_big);
+        if base != 0 {
+            set_big(coroutine, base);
+        }
+    }
+}
+
+/// Copies the registers of a function preempted at its entry to where its coroutine has room; returns that place, or null when the function is
+/// to go on: there is no memory, or these may be cleanups on the worker's last big segment, which the next coroutine needs. Called by `__morestack`.
 ///
 /// # Safety
 /// `coroutine` is the running one, `frame` its saved registers, `stack_pointer` what it has reached.
@@ -410,8 +555,12 @@ pub unsafe extern "C" fn save_preempted(
 ) -> *mut u8 {
     // SAFETY: on the big segment there is slack below the stack pointer; otherwise the big segment is unused.
     unsafe {
-        if (*coroutine).big_limit == 0 {
-            give_big(coroutine);
+        let is_unwinding = !(*coroutine).slot.exception.is_null();
+        if is_unwinding && scheduler::worker_cache().last_big == 0 {
+            return ptr::null_mut();
+        }
+        if (*coroutine).big_limit == 0 && give_big(coroutine).is_err() {
+            return ptr::null_mut();
         }
         let on_big = (*coroutine).limit == (*coroutine).big_limit;
         let top = if on_big {
@@ -556,5 +705,48 @@ pub unsafe fn reset_limit(coroutine: *mut Coroutine, frame_address: usize) {
             (*coroutine).limit = first_limit;
             arch::set_stack_limit((*coroutine).limit);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    thread_local! {
+        static GUARDS_LEFT: Cell<usize> = const { Cell::new(usize::MAX) };
+    }
+
+    /// The system has no mapping for another guard page.
+    pub fn no_guard_is_left() -> bool {
+        let left = GUARDS_LEFT.get();
+        GUARDS_LEFT.set(left.saturating_sub(1));
+        left == 0
+    }
+
+    #[test]
+    fn stacks_without_a_guard_are_not_used() {
+        let mut pool = Vec::new();
+        GUARDS_LEFT.set(3);
+        assert_eq!(
+            StackKind::Pages.reserve(&mut pool, STACKS_PER_REGION),
+            Ok(())
+        );
+        assert_eq!(pool.len(), 3);
+        GUARDS_LEFT.set(0);
+        assert_eq!(
+            StackKind::Pages.reserve(&mut pool, STACKS_PER_REGION),
+            Err(OutOfMemory)
+        );
+        GUARDS_LEFT.set(usize::MAX);
+        assert_eq!(
+            StackKind::Pages.reserve(&mut pool, STACKS_PER_REGION),
+            Ok(())
+        );
+        assert_eq!(pool.len(), 3 + STACKS_PER_REGION);
+        pool.iter().for_each(|&base| {
+            // SAFETY: the stack is free; above its guard it can be written.
+            unsafe { ((base + PAGE_BYTES) as *mut u8).write_volatile(1) };
+        });
     }
 }

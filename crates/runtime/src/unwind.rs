@@ -91,6 +91,19 @@ pub unsafe extern "C-unwind" fn overflow(coroutine: *mut Coroutine) -> *mut Exce
     }
 }
 
+/// There is no memory for the stack that a function needs: makes what room there is for the cleanups and returns the exception.
+///
+/// # Safety
+/// `coroutine` is the running one, and has no big segment.
+pub unsafe extern "C-unwind" fn cannot_grow(coroutine: *mut Coroutine) -> *mut Exception {
+    // SAFETY: promised by the caller.
+    unsafe {
+        stack::give_last(coroutine);
+        let exception = Exception::panic("out of memory: the stack cannot grow", 0);
+        begin(Box::into_raw(exception), coroutine)
+    }
+}
+
 /// A function that suspends was called by a thread that is no coroutine.
 pub extern "C-unwind" fn outside_coroutine() -> ! {
     fatal("a blocking operation outside a coroutine")

@@ -28,8 +28,8 @@ pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) ->
     create_counted(bytes, owners, true, init)
 }
 
-pub fn create_plain<T>(bytes: usize, init: impl FnOnce(Waitable) -> T) -> *mut T {
-    create_counted(bytes, 1, false, init)
+pub fn create_plain<T>(bytes: usize, init: impl FnOnce(Waitable) -> T) -> Option<*mut T> {
+    Some(create_counted(bytes, 1, false, init))
 }
 
 fn create_counted<T>(

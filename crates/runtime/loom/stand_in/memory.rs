@@ -3,6 +3,10 @@
 /// Nothing is recycled.
 pub const SMALL_BYTES: usize = usize::MAX;
 
+/// As the runtime's; models have enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory;
+
 pub struct Depot;
 
 impl Depot {

@@ -5,6 +5,7 @@ pub use crate::lock::SpinLock;
 pub use crate::outcome::Outcome;
 
 use crate::coroutine::{Completion, Ended, UnlockHook};
+use crate::memory::OutOfMemory;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
 use std::mem::transmute;
@@ -32,7 +33,9 @@ pub unsafe fn ready(_coroutine: *mut Coroutine, _wake: Wake) {
     unreachable!("{THREADS_ONLY}")
 }
 
-pub fn create(_position: u32) -> *mut Coroutine {
+pub const CANNOT_START: &str = "out of memory";
+
+pub fn create(_position: u32) -> Result<*mut Coroutine, OutOfMemory> {
     unreachable!("{THREADS_ONLY}")
 }
 
@@ -42,7 +45,11 @@ pub unsafe fn start(
     _args: *const u8,
     _result: *mut u8,
     _completion: Completion,
-) {
+) -> Result<(), OutOfMemory> {
+    unreachable!("{THREADS_ONLY}")
+}
+
+pub unsafe fn discard(_coroutine: *mut Coroutine) {
     unreachable!("{THREADS_ONLY}")
 }
 
@@ -52,14 +59,14 @@ pub unsafe fn spawn(
     result: *mut u8,
     _position: u32,
     completion: Completion,
-) -> u64 {
+) -> Result<u64, OutOfMemory> {
     // SAFETY: the models make entries of such functions.
     unsafe {
         let code = transmute::<*const c_void, unsafe fn(*const u8, *mut u8)>((*entry).code);
         code(args, result);
         (completion.finish)(completion.data, Ended::Completed);
     }
-    1
+    Ok(1)
 }
 
 pub fn has_time_to_spin() -> bool {

@@ -126,6 +126,10 @@ pub fn index_out_of_range(_index: i64, _len: usize, _position: i32) -> Outcome {
 }
 
 pub mod block {
+    pub fn out_of_memory(bytes: usize) -> ! {
+        panic!("no memory for {bytes} bytes")
+    }
+
     pub unsafe fn is_shared(block: *mut u8) -> bool {
         // SAFETY: passed on.
         unsafe { crate::handle::is_shared(block) }

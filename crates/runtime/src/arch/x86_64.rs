@@ -619,6 +619,8 @@ pub unsafe extern "C" fn __morestack() {
         "mov rdi, qword ptr [rip + echo_tls@gottpoff]",
         "mov rdi, qword ptr fs:[rdi]",
         "call {grow}",
+        "test al, al",
+        "jz 42f", // out of memory: the saved registers are not needed any more
         "movups xmm0, xmmword ptr [rsp]",
         "movups xmm1, xmmword ptr [rsp + 16]",
         "movups xmm2, xmmword ptr [rsp + 32]",
@@ -696,12 +698,17 @@ pub unsafe extern "C" fn __morestack() {
         "mov rdi, qword ptr fs:[rsp]",
         "mov rsp, qword ptr fs:[rsp + 8]",
         "call {overflow}",
-        "mov rdi, rax",
+        "43: mov rdi, rax",
         "lea rsi, [rip + {stop}]",
         "mov rdx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rdx, qword ptr fs:[rdx]",
         "call {forced}",
         "ud2",
+        "42: mov rsp, qword ptr [rip + echo_tls@gottpoff]",
+        "mov rdi, qword ptr fs:[rsp]",
+        "mov rsp, qword ptr fs:[rsp + 8]",
+        "call {cannot_grow}",
+        "jmp 43b",
         // preemption request: argument registers and r10, r11 are live. They are saved on the worker's stack, copied from there to where
         // the coroutine has room, and the coroutine is parked below them.
         ".cfi_def_cfa rsp, 8",
@@ -737,6 +744,8 @@ pub unsafe extern "C" fn __morestack() {
         "mov rsi, rsp",
         "mov rdx, rbp",
         "call {preempt}", // the address of the copy
+        "test rax, rax",
+        "jz 62f",
         "mov rsp, rax",
         "lea rax, [rip + 60f]",
         "push rax",
@@ -752,6 +761,11 @@ pub unsafe extern "C" fn __morestack() {
         "mov rsp, qword ptr fs:[rcx + 8]",
         "mov eax, 6",
         "jmp {back}",
+        // no memory to park it: the request is forgotten, and the function goes on, with the registers saved on the worker's stack
+        "62: mov rcx, qword ptr [rip + echo_tls@gottpoff]",
+        "mov rax, qword ptr fs:[rcx]",
+        "mov rax, qword ptr [rax + 8]",
+        "mov qword ptr fs:[0x70], rax",
         // resumed: rsp is the copy
         "60: movups xmm0, xmmword ptr [rsp]",
         "movups xmm1, xmmword ptr [rsp + 16]",
@@ -800,6 +814,7 @@ pub unsafe extern "C" fn __morestack() {
         "echo_morestack_end:",
         grow = sym crate::stack::grow,
         overflow = sym unwind::overflow,
+        cannot_grow = sym unwind::cannot_grow,
         stop = sym unwind::stop,
         forced = sym unwind::_Unwind_ForcedUnwind,
         preempt = sym crate::stack::save_preempted,

@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! * A worker is in `sleepers` from the moment it decides to sleep until somebody (itself included) takes it out, under the lock. Who takes
-//!   another out notifies its parker.
+//!   another out notifies its parker. One whose thread cannot be started is lost: it counts as asleep for ever, and nobody takes it out.
 //! * Before sleeping, a worker that is in the list looks at all injectors once more. Who makes work available from outside the workers (injector)
 //!   looks at the list afterwards. Both use sequentially consistent order, so one of them sees the other. The end of an external operation is made known
 //!   in the same way, and it wakes somebody if all sleep, to find out whether that was the end of the program.
@@ -107,6 +107,13 @@ impl Idle {
         sleepers.len == self.workers
     }
 
+    /// A worker that was taken out cannot be woken, ever.
+    pub fn lose(&self) {
+        let mut sleepers = self.lock();
+        sleepers.len += 1;
+        self.sleeping.store(sleepers.len, Ordering::SeqCst);
+    }
+
     /// Takes a worker out of the list; false if somebody else has.
     pub fn leave(&self, worker: usize) -> bool {
         let mut sleepers = self.lock();
@@ -150,7 +157,7 @@ impl Idle {
 /// The workers that sleep: a list for each node, linked through the workers' places, so that nobody searches.
 pub struct Sleepers {
     places: Box<[Place]>,
-    /// How many sleep.
+    /// How many sleep, with those that are in no list as they are lost.
     pub len: usize,
     /// Before the heads of the lists, which follow the workers, one per node.
     workers: usize,

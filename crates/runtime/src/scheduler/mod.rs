@@ -45,15 +45,19 @@ pub use crate::outcome::Outcome;
 use crate::arch;
 use crate::coroutine::{Completion, Ended, INLINE_ARGS, INLINE_ARGS_ALIGN, State, UnlockHook};
 use crate::deadlines;
+use crate::failure::{Failure, FailureKind};
 use crate::in_place;
+use crate::memory::OutOfMemory;
 use crate::outcome;
 use crate::stack::Cache;
 use crate::sync::held;
+use crate::unwind::fatal;
 use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use idle::Idle;
 use node::{Node, Nodes};
 use std::alloc::Layout;
 use std::ffi::c_void;
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
@@ -180,8 +184,32 @@ pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
     }
 }
 
+/// Why a coroutine failed to start, or to be made.
+pub const CANNOT_START: &str = "out of memory: cannot start a coroutine";
+
+/// The end of a coroutine that cannot start.
+///
+/// # Safety
+/// The caller owns the coroutine, which has its entry.
+#[cold]
+pub unsafe fn cannot_start(coroutine: *mut Coroutine) -> Ended {
+    // SAFETY: promised by the caller.
+    let origin = unsafe { (*coroutine).origin() };
+    Ended::Failed(Failure::of_coroutine(
+        FailureKind::Panic,
+        CANNOT_START.into(),
+        0,
+        origin,
+        Vec::new(),
+        None,
+    ))
+}
+
 /// Starts `entry` as a coroutine. `args` (of `entry.args`) are moved; the result is written to `result`, which stays valid until
 /// `completion.finish` was called. Returns the coroutine's id.
+///
+/// # Errors
+/// There is no memory for it; then the arguments are still the caller's.
 ///
 /// # Safety
 /// `entry`, `args` and `result` are valid and of matching types.
@@ -192,23 +220,29 @@ pub unsafe fn spawn(
     result: *mut u8,
     position: u32,
     completion: Completion,
-) -> u64 {
+) -> Result<u64, OutOfMemory> {
     // SAFETY: promised by the caller; the coroutine is ours until it is started.
     unsafe {
-        let coroutine = create(position);
+        let coroutine = create(position)?;
         let id = (*coroutine).id;
-        start(coroutine, entry, args, result, completion);
-        id
+        let started = start(coroutine, entry, args, result, completion);
+        if started.is_err() {
+            discard(coroutine);
+        }
+        started.map(|()| id)
     }
 }
 
 /// A coroutine with an id that does not run: to be given to [`start`] or [`discard`]. Nobody may look at its entry before.
+///
+/// # Errors
+/// There is no memory for it.
 #[inline]
-pub fn create(position: u32) -> *mut Coroutine {
+pub fn create(position: u32) -> Result<*mut Coroutine, OutOfMemory> {
     let (coroutine, id) = match current_worker() {
-        Some(worker) => worker.take_control(),
+        Some(worker) => worker.take_control()?,
         None => (
-            OUTSIDERS.lock().take_control(),
+            OUTSIDERS.lock().take_control()?,
             NEXT_ID.fetch_add(1, Ordering::Relaxed),
         ),
     };
@@ -219,13 +253,16 @@ pub fn create(position: u32) -> *mut Coroutine {
         (*coroutine).spawned_at = position;
         (*coroutine).set_state(State::Ready);
     }
-    coroutine
+    Ok(coroutine)
 }
 
 /// Starts a coroutine made by [`create`]; see [`spawn`].
 ///
+/// # Errors
+/// There is no memory for the arguments, which are still the caller's, as is the coroutine.
+///
 /// # Safety
-/// As for [`spawn`]; the caller owns the coroutine, which is not its own from here on.
+/// As for [`spawn`]; the caller owns the coroutine, which is not its own once it has started.
 #[inline]
 pub unsafe fn start(
     coroutine: *mut Coroutine,
@@ -233,7 +270,7 @@ pub unsafe fn start(
     args: *const u8,
     result: *mut u8,
     completion: Completion,
-) {
+) -> Result<(), OutOfMemory> {
     // SAFETY: promised by the caller.
     unsafe {
         (*coroutine).rsp = 0;
@@ -246,12 +283,15 @@ pub unsafe fn start(
         (*coroutine)
             .claim
             .publish(in_place::generation((*coroutine).id));
-        move_args(coroutine, args);
+        if !move_args(coroutine, args) {
+            return Err(OutOfMemory);
+        }
     }
     match current_worker() {
         Some(worker) => worker.push_unstarted(coroutine),
         None => inject(coroutine),
     }
+    Ok(())
 }
 
 /// Takes a coroutine back that was never started.
@@ -296,16 +336,18 @@ pub fn is_running() -> bool {
     visit(|scheduler| !scheduler.stopping.load(Ordering::SeqCst)) == Some(true)
 }
 
+/// Whether there was memory for them.
+///
 /// # Safety
 /// `coroutine` is owned by the caller and has its entry; `args` are of the entry's type.
-unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) {
+unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) -> bool {
     // SAFETY: promised by the caller.
     unsafe {
         (*coroutine).args_on_heap = false;
         (*coroutine).args = Coroutine::inline_args(coroutine);
         let entry = &*(*coroutine).entry;
         let Some(desc) = entry.args.as_ref() else {
-            return;
+            return true;
         };
         let size = desc.size as usize;
         // Foreign code may look at its arguments after it has waited.
@@ -313,9 +355,13 @@ unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) {
         if !fits || entry.stack != STACK_SEGMENTED {
             (*coroutine).args_on_heap = true;
             (*coroutine).args = std::alloc::alloc(args_layout(size));
+            if (*coroutine).args.is_null() {
+                return false;
+            }
         }
         copy_args(args, (*coroutine).args, size);
     }
+    true
 }
 
 /// Copies arguments: mostly one word or two.
@@ -578,10 +624,25 @@ impl Scheduler {
 
     /// Wakes a sleeper, if there is one, as near to the node as possible.
     fn wake_near(&self, node: usize) {
-        if let Some(index) = self.idle.take_one(&self.nodes[node].near_to_far) {
-            self.wake_ups.fetch_add(1, Ordering::Relaxed);
-            self.workers[index].wake();
+        while let Some(index) = self.idle.take_one(&self.nodes[node].near_to_far) {
+            match self.workers[index].wake() {
+                Ok(()) => {
+                    self.wake_ups.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                Err(error) => self.lose_worker(&error),
+            }
         }
+    }
+
+    /// The thread of a worker cannot be started: the others have to do. The caller wakes one of those that sleep, which finds out whether that was the
+    /// end of the program.
+    #[cold]
+    fn lose_worker(&self, error: &io::Error) {
+        if !self.workers.iter().any(Worker::has_started) {
+            fatal(&format!("cannot start a worker thread: {error}"));
+        }
+        self.idle.lose();
     }
 
     /// Whether a coroutine is queued anywhere.

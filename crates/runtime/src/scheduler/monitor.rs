@@ -6,16 +6,22 @@
 //!
 //! While no worker sleeps, nobody else looks at the clock: then the monitor ticks faster as long as there are timers, and when one is overdue, whatever runs since the
 //! tick before is asked to yield.
+//!
+//! Once a second it gives free memory back to the system, until there is none; then it sleeps for good.
 
 use super::Scheduler;
 use super::worker::Worker;
 use crate::deadlines;
+use crate::memory;
+use crate::stack;
 use crate::value::print;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+/// Memory that was not used for so long is given back to the system.
+const TRIM_PERIOD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(5);
 /// The tick while all workers are busy and there are timers: how late these may be, roughly.
 const TIMER_TICK: Duration = Duration::from_millis(1);
@@ -63,9 +69,40 @@ impl Bell {
         }
     }
 
+    /// Waits for a ring, or until the time is up.
+    fn wait<'a>(
+        &self,
+        over: MutexGuard<'a, bool>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'a, bool> {
+        match timeout {
+            None => self.ring.wait(over).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => {
+                let woken = self.ring.wait_timeout(over, time);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, bool> {
         self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Gives free memory back to the system; whether there may be more. It can take longer than a tick, so the workers are looked at meanwhile.
+fn trim(scheduler: &Scheduler, seen: &mut [(u64, u64)]) -> bool {
+    let mut looked_at = Instant::now();
+    let mut attend = || {
+        if looked_at.elapsed() < TICK {
+            return;
+        }
+        looked_at = Instant::now();
+        let over = scheduler.monitor_bell.lock();
+        if !*over {
+            look_if_awake(scheduler, seen);
+        }
+    };
+    stack::trim(&mut attend) | memory::trim(&mut attend)
 }
 
 fn watch(scheduler: &'static Scheduler) {
@@ -73,22 +110,37 @@ fn watch(scheduler: &'static Scheduler) {
     let all_asleep = || scheduler.idle.all_asleep();
     let bell = &scheduler.monitor_bell;
     let mut over = bell.lock();
+    let mut trim_at = Instant::now() + TRIM_PERIOD;
+    let mut may_trim = true;
     while !*over {
+        if may_trim && Instant::now() >= trim_at {
+            // Without the lock: it takes a while, and workers that wake must not wait for it.
+            drop(over);
+            may_trim = trim(scheduler, &mut seen);
+            trim_at = Instant::now() + TRIM_PERIOD;
+            over = bell.lock();
+            continue;
+        }
         if all_asleep() {
             bell.sleeps.store(true, Ordering::SeqCst);
             // A worker that left the list before it could see the flag is seen here.
             if all_asleep() {
-                over = bell.ring.wait(over).unwrap_or_else(PoisonError::into_inner);
+                over = bell.wait(over, may_trim.then_some(TRIM_PERIOD));
             }
             bell.sleeps.store(false, Ordering::SeqCst);
+            may_trim |= !all_asleep();
             continue;
         }
-        let woken = bell.ring.wait_timeout(over, tick(scheduler));
-        over = woken.unwrap_or_else(PoisonError::into_inner).0;
-        if !all_asleep() {
-            look(scheduler, &mut seen);
-            print::flush_pending();
-        }
+        may_trim = true;
+        over = bell.wait(over, Some(tick(scheduler)));
+        look_if_awake(scheduler, &mut seen);
+    }
+}
+
+fn look_if_awake(scheduler: &Scheduler, seen: &mut [(u64, u64)]) {
+    if !scheduler.idle.all_asleep() {
+        look(scheduler, seen);
+        print::flush_pending();
     }
 }
 

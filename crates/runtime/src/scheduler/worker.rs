@@ -11,12 +11,13 @@ use crate::deadlines;
 use crate::failure::Failure;
 use crate::in_place;
 use crate::lock::SpinMutex;
-use crate::memory;
+use crate::memory::{self, OutOfMemory};
 use crate::node_memory;
 use crate::stack::Cache;
 use crate::unwind::fatal;
-use crate::value::print;
+use crate::value::{self, print};
 use std::cell::UnsafeCell;
+use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -164,7 +165,7 @@ impl Worker {
 
     /// A control block and an id, for the thread of this worker.
     #[inline]
-    pub fn take_control(&self) -> (*mut Coroutine, u64) {
+    pub fn take_control(&self) -> Result<(*mut Coroutine, u64), OutOfMemory> {
         // SAFETY: called through `current_worker`, hence on this thread.
         let own = unsafe { self.own() };
         if own.next_id == own.last_id {
@@ -172,7 +173,7 @@ impl Worker {
             own.last_id = own.next_id + ID_BLOCK;
         }
         own.next_id += 1;
-        (own.cache.take_control(), own.next_id - 1)
+        Ok((own.cache.take_control()?, own.next_id - 1))
     }
 
     /// A coroutine woken by what runs here: next, if nobody else is. Owner only.
@@ -309,17 +310,18 @@ impl Worker {
         self.home().injector.push_all(&coroutines[..kept]);
     }
 
-    /// Wakes the worker, which was taken out of the list of sleepers; starts its thread the first time.
-    pub fn wake(&self) {
-        if self.started.swap(true, Ordering::AcqRel) {
+    /// Wakes the worker, which was taken out of the list of sleepers; starts its thread the first time. An error when that is not possible.
+    pub fn wake(&self) -> io::Result<()> {
+        if self.started.swap(true, Ordering::SeqCst) {
             self.parker.notify();
-        } else {
-            self.start();
+            return Ok(());
         }
+        self.start()
+            .inspect_err(|_| self.started.store(false, Ordering::SeqCst))
     }
 
     pub fn has_started(&self) -> bool {
-        self.started.load(Ordering::Acquire)
+        self.started.load(Ordering::SeqCst)
     }
 
     pub fn wake_if_started(&self) {
@@ -350,20 +352,27 @@ impl Worker {
         !self.unstarted.is_empty() || self.queue.len() >= LONG_QUEUE
     }
 
-    fn start(&self) {
+    fn start(&self) -> io::Result<()> {
         let scheduler = self.scheduler();
         let index = self.index;
         *scheduler
             .threads
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner()) += 1;
-        let thread = std::thread::Builder::new()
-            .name(format!("echo-worker-{index}"))
-            .stack_size(THREAD_STACK_BYTES)
-            .spawn(move || scheduler.workers[index].thread_main());
-        if let Err(error) = thread {
-            fatal(&format!("cannot start a worker thread: {error}"));
+        let start = || {
+            std::thread::Builder::new()
+                .name(format!("echo-worker-{index}"))
+                .stack_size(THREAD_STACK_BYTES)
+                .spawn(move || scheduler.workers[index].thread_main())
+        };
+        let started = start().or_else(|_| {
+            memory::give_kept();
+            start()
+        });
+        if started.is_err() {
+            self.thread_is_over();
         }
+        started.map(drop)
     }
 
     fn thread_main(&self) {
@@ -374,6 +383,8 @@ impl Worker {
             node_memory::settle(self.home().home);
             arch::set_worker(ptr::from_ref(self).cast_mut().cast());
             *self.limit.lock() = arch::stack_limit_address() as usize;
+            // SAFETY: on this worker's thread.
+            unsafe { self.own().cache.keep_last() };
             self.scheduler().monitor_bell.rouse();
             while !self.scheduler().stopping.load(Ordering::Relaxed) {
                 match self.next() {
@@ -393,6 +404,11 @@ impl Worker {
         if result.is_err() {
             fatal("internal error in a worker");
         }
+        self.thread_is_over();
+    }
+
+    /// It has ended, or could not be started.
+    fn thread_is_over(&self) {
         let scheduler = self.scheduler();
         let mut threads = scheduler
             .threads
@@ -719,7 +735,10 @@ impl Worker {
                 if !in_place::claim_to_start(coroutine) {
                     return;
                 }
-                self.own().cache.attach_stack(coroutine);
+                if self.own().cache.attach_stack(coroutine).is_err() {
+                    self.fail_to_start(coroutine);
+                    return;
+                }
             }
             (*coroutine).set_state(State::Running);
             let turn = self.turns.load(Ordering::Relaxed);
@@ -742,6 +761,22 @@ impl Worker {
                     self.finish(coroutine, Ended::Failed(*failure));
                 }
             }
+        }
+    }
+
+    /// # Safety
+    /// The coroutine is this worker's, has not run, and there is no memory for its stack.
+    #[cold]
+    unsafe fn fail_to_start(&self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller; the arguments would have been the entry's.
+        unsafe {
+            if let Some(args) = (*(*coroutine).entry).args.as_ref() {
+                value::drop((*coroutine).args, args);
+            }
+            let ended = super::cannot_start(coroutine);
+            let completion = end_coroutine(coroutine, &ended);
+            self.own().cache.put_control(coroutine);
+            (completion.finish)(completion.data, ended);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::coroutine::{Coroutine, State};
 use crate::door::thread_local;
 use crate::memory;
 use crate::scheduler;
+use crate::value::block::out_of_memory;
 use crate::waiter::{Purpose, Waitable, Waiter, Waiting};
 use echo_abi::layout::{COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET};
 use std::cell::Cell;
@@ -154,7 +155,9 @@ pub unsafe fn reads(coroutine: *const Coroutine, object: *const Waitable) -> boo
 /// A link for a reader of `object`.
 pub fn of_reader(object: *mut Waitable) -> *mut Hold {
     let hold: *mut Hold = memory::take(size_of::<Hold>()).cast();
-    assert!(!hold.is_null(), "out of memory");
+    if hold.is_null() {
+        out_of_memory(size_of::<Hold>());
+    }
     // SAFETY: fresh memory of that size, aligned to 16.
     unsafe {
         hold.write(Hold {

@@ -1,0 +1,117 @@
+//! Programs of `tests/exhaustion` and their memory. In a process with little address space, what needs the missing memory fails, and the rest goes on; what a
+//! burst has used is given back.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+const EO: &str = env!("CARGO_BIN_EXE_eo");
+const CANNOT_START: &str = "out of memory: cannot start a coroutine";
+
+/// Builds a program.
+fn build(name: &str, folder: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../tests/exhaustion")
+        .join(name)
+        .with_extension("eo");
+    let program = folder.join(name);
+    let build = Command::new(EO)
+        .arg("build")
+        .arg(source)
+        .arg("-o")
+        .arg(&program)
+        .output()
+        .expect("eo starts");
+    assert!(build.status.success(), "{build:?}");
+    program
+}
+
+/// Builds and runs a program with so many megabytes of address space.
+fn run(name: &str, workers: &str, megabytes: u64) -> Output {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let program = build(name, folder.path());
+    let mut command = Command::new(program);
+    command.env("ECHO_WORKERS", workers);
+    let limit = libc::rlimit {
+        rlim_cur: megabytes << 20,
+        rlim_max: megabytes << 20,
+    };
+    // SAFETY: between fork and exec only a system call is made.
+    unsafe {
+        command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_AS, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        })
+    };
+    command.output().expect("the program starts")
+}
+
+fn check(run: &Output, expected: &str) {
+    let output = String::from_utf8_lossy(&run.stdout);
+    let errors = String::from_utf8_lossy(&run.stderr);
+    assert_eq!(
+        output, expected,
+        "{}, standard error:\n{errors}",
+        run.status
+    );
+    assert!(
+        errors.is_empty() && run.status.success(),
+        "{}:\n{errors}",
+        run.status
+    );
+}
+
+#[test]
+fn a_spawn_that_finds_no_memory_fails() {
+    for workers in ["1", "2"] {
+        let run = run("spawns", workers, 300);
+        assert_eq!(
+            String::from_utf8_lossy(&run.stdout),
+            format!("{CANNOT_START}\n3\n"),
+            "{run:?}"
+        );
+        // Some that were made just before found no stack; nobody awaits them.
+        assert!(matches!(run.status.code(), Some(0 | 2)), "{}", run.status);
+        for line in String::from_utf8_lossy(&run.stderr).lines() {
+            assert!(
+                line.ends_with(&format!("(wait): {CANNOT_START}"))
+                    || line.starts_with("  spawned at "),
+                "{line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_stack_that_cannot_grow_is_a_failure_whose_defers_run() {
+    for workers in ["1", "2"] {
+        check(&run("deep", workers, 300), "true\ntrue\n2000\n");
+    }
+}
+
+#[test]
+fn bursts_give_their_memory_back() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut child = Command::new(build("bursts", folder.path()))
+        .env("ECHO_WORKERS", "2")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let statm = format!("/proc/{}/statm", child.id());
+    let megabytes: Vec<usize> = BufReader::new(child.stdout.take().expect("it is piped"))
+        .lines()
+        .map(|_| {
+            let pages = std::fs::read_to_string(&statm).expect("the program runs");
+            let resident = pages.split(' ').nth(1).expect("the second number");
+            resident.parse::<usize>().expect("a number") / 256
+        })
+        .collect();
+    assert!(child.wait().expect("it ends").success());
+    let [parked, after_parked, deep, after_deep] = megabytes[..] else {
+        panic!("{megabytes:?}");
+    };
+    // What stays is the small pieces that are not worth a system call, and the program itself.
+    assert!(after_parked < parked / 4, "{megabytes:?} MB");
+    assert!(after_deep < deep / 2, "{megabytes:?} MB");
+}

@@ -1,0 +1,151 @@
+//! No room for another mapping (`vm.max_map_count`): coroutines with page stacks that get none fail, the others go on. No address space for another thread: the
+//! workers there are do the work. In child processes, which use it up.
+
+use echo_runtime::c_api::COptions;
+use echo_runtime::future::{REJECTED, RESOLVED};
+use std::ffi::c_void;
+use std::process::Command;
+use std::ptr;
+
+type Function = unsafe extern "C" fn(*mut c_void, *mut c_void);
+
+unsafe extern "C" {
+    fn echo_run(main: Function, argument: *mut c_void, options: *const COptions) -> i32;
+    fn echo_coroutine_spawn(entry: Function, argument: *mut c_void, size: i64) -> *mut c_void;
+    fn await_future(future: *mut c_void, out: *mut c_void) -> i32;
+    fn echo_future_state(future: *mut c_void) -> i32;
+    fn echo_future_error(future: *mut c_void, buffer: *mut u8, size: i64) -> i64;
+    fn echo_handle_release(handle: *mut c_void, kind: i32);
+    fn yield_coroutine();
+}
+
+const SCENE: &str = "ECHO_TEST_EXHAUSTION";
+const COROUTINES: usize = 200;
+
+#[test]
+fn no_mapping_for_a_stack() {
+    run_child("mappings");
+}
+
+#[test]
+fn no_thread_for_a_worker() {
+    run_child("threads");
+}
+
+fn run_child(scene: &str) {
+    let output = Command::new(std::env::current_exe().expect("tests know themselves"))
+        .args(["--exact", "child", "--nocapture"])
+        .env(SCENE, scene)
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn child() {
+    let (main, workers): (Function, u32) = match std::env::var(SCENE).as_deref() {
+        Ok("mappings") => (without_mappings, 1),
+        Ok("threads") => (without_threads, 8),
+        _ => return,
+    };
+    let options = COptions {
+        workers,
+        flags: 0,
+        max_stack: 0,
+    };
+    // SAFETY: the contracts of the header.
+    let code = unsafe { echo_run(main, ptr::null_mut(), &options) };
+    std::process::exit(code);
+}
+
+unsafe extern "C" fn without_threads(_: *mut c_void, code: *mut c_void) {
+    // SAFETY: the contracts of the header; a result of 8 bytes.
+    unsafe {
+        // Page stacks are reserved in regions: there are enough.
+        let first = echo_coroutine_spawn(nothing, ptr::null_mut(), 0);
+        await_future(first, ptr::null_mut());
+        echo_handle_release(first, echo_abi::layout::Kind::Future as i32);
+        let limit = libc::rlimit {
+            rlim_cur: 0,
+            rlim_max: libc::RLIM_INFINITY,
+        };
+        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &limit), 0);
+        let futures: Vec<_> = (0..30)
+            .map(|_| echo_coroutine_spawn(linger, ptr::null_mut(), 0))
+            .collect();
+        for future in futures {
+            await_future(future, ptr::null_mut());
+            assert_eq!(echo_future_state(future), RESOLVED as i32);
+            echo_handle_release(future, echo_abi::layout::Kind::Future as i32);
+        }
+        code.cast::<i64>().write(0);
+    }
+}
+
+unsafe extern "C" fn nothing(_: *mut c_void, _: *mut c_void) {}
+
+unsafe extern "C" fn without_mappings(_: *mut c_void, code: *mut c_void) {
+    // SAFETY: the contracts of the header; a result of 8 bytes.
+    unsafe {
+        let region = use_up_mappings();
+        let futures: Vec<_> = (0..COROUTINES)
+            .map(|_| echo_coroutine_spawn(linger, ptr::null_mut(), 0))
+            .collect();
+        let mut failed = 0;
+        for future in futures {
+            assert!(!future.is_null(), "only stacks need mappings");
+            await_future(future, ptr::null_mut());
+            if echo_future_state(future) == REJECTED as i32 {
+                failed += 1;
+                assert_eq!(message(future), "out of memory: cannot start a coroutine");
+            }
+            echo_handle_release(future, echo_abi::layout::Kind::Future as i32);
+        }
+        assert!(
+            0 < failed && failed < COROUTINES,
+            "{failed} coroutines failed"
+        );
+        libc::munmap(region, REGION_BYTES);
+        let future = echo_coroutine_spawn(linger, ptr::null_mut(), 0);
+        await_future(future, ptr::null_mut());
+        assert_eq!(echo_future_state(future), RESOLVED as i32);
+        echo_handle_release(future, echo_abi::layout::Kind::Future as i32);
+        code.cast::<i64>().write(0);
+    }
+}
+
+/// Keeps its stack while the others start.
+unsafe extern "C" fn linger(_: *mut c_void, _: *mut c_void) {
+    for _ in 0..3 {
+        // SAFETY: it is a coroutine.
+        unsafe { yield_coroutine() };
+    }
+}
+
+unsafe fn message(future: *mut c_void) -> String {
+    let mut text = vec![0u8; 100];
+    // SAFETY: the buffer has that size; the future is the caller's.
+    let len = unsafe { echo_future_error(future, text.as_mut_ptr(), text.len() as i64) };
+    text.truncate(len as usize);
+    String::from_utf8(text).expect("messages are text")
+}
+
+const PAGE_BYTES: usize = 4096;
+/// More pages than there can be mappings.
+const REGION_BYTES: usize = 2 * (1 << 20) * PAGE_BYTES;
+
+/// Protects every other page of a region until the system refuses another mapping.
+unsafe fn use_up_mappings() -> *mut c_void {
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+    // SAFETY: a fresh mapping that nobody uses.
+    unsafe {
+        let region = libc::mmap(ptr::null_mut(), REGION_BYTES, libc::PROT_NONE, flags, -1, 0);
+        assert_ne!(region, libc::MAP_FAILED);
+        let mut page = region;
+        while libc::mprotect(page, PAGE_BYTES, libc::PROT_READ) == 0 {
+            page = page.add(2 * PAGE_BYTES);
+            assert!(page < region.add(REGION_BYTES), "vm.max_map_count is huge");
+        }
+        region
+    }
+}
