@@ -18,6 +18,7 @@ fn item(number: u32) -> *mut Item {
         number,
         turns: UnsafeCell::new(0),
     };
+    // SAFETY: nobody else knows it yet.
     item.turns.with_mut(|turns| unsafe { *turns = 1 });
     Box::into_raw(Box::new(item))
 }

@@ -54,6 +54,7 @@ fn trying_excludes_too() {
         other.join().expect("no panic");
         // At least one of two that try finds the lock free.
         assert!(lock.try_lock());
+        // SAFETY: under the lock, and the other thread has ended.
         count.with(|count| assert_ne!(unsafe { *count }, 0));
     });
 }
@@ -72,6 +73,7 @@ fn a_lock_may_be_released_by_another_thread() {
             move || shared.0.unlock()
         });
         lock.lock();
+        // SAFETY: under the lock; loom checks that nobody writes meanwhile.
         count.with(|count| assert_eq!(unsafe { *count }, 1));
         lock.unlock();
         releaser.join().expect("no panic");

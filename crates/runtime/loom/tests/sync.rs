@@ -220,9 +220,11 @@ fn a_wait_group_waits_for_all() {
             let (group, contents) = (group.clone(), contents.clone());
             thread::spawn(move || {
                 add_one(&contents);
+                // SAFETY: as above.
                 result(unsafe { wait_group::add(group.block(), -1, 0) }).expect("in range");
             })
         });
+        // SAFETY: as above.
         result(unsafe { wait_group::wait(group.block(), 0) }).expect("no panic");
         assert_eq!(contents.each_ref().map(look), [1, 1]);
         workers.into_iter().for_each(join);
