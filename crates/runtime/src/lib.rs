@@ -8,6 +8,7 @@
 //! lock        spin locks for short sections
 //! node_memory memory on the NUMA nodes, and what belongs to each
 //! memory      recycled pieces of memory
+//! os_thread   the threads of workers and of the monitor
 //! stack       segments, big segments, page stacks, control blocks' memory
 //! outcome     what a runtime function tells its stub: return, yield, park, raise
 //! failure     why a coroutine failed; reports of failures
@@ -47,6 +48,7 @@ pub mod in_place;
 pub mod lock;
 mod memory;
 mod node_memory;
+mod os_thread;
 pub mod outcome;
 pub mod panic;
 pub mod position;

@@ -580,7 +580,7 @@ impl Scheduler {
         external_end();
         let ended = scheduler.wait_for_threads();
         scheduler.monitor_bell.stop();
-        let _ = monitor.join();
+        monitor.join();
         SCHEDULER.store(ptr::null_mut(), Ordering::SeqCst);
         while VISITORS.load(Ordering::SeqCst) != 0 {
             std::thread::yield_now();

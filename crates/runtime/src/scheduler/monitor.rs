@@ -13,11 +13,12 @@ use super::Scheduler;
 use super::worker::Worker;
 use crate::deadlines;
 use crate::memory;
+use crate::os_thread::OsThread;
 use crate::stack;
+use crate::unwind::fatal;
 use crate::value::print;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// Memory that was not used for so long is given back to the system.
@@ -31,14 +32,13 @@ const PATIENCE: Duration = Duration::from_millis(5);
 const LONE_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Starts the monitor; it ends when the bell rings.
-pub fn start(scheduler: &'static Scheduler) -> JoinHandle<()> {
-    std::thread::Builder::new()
-        .name("echo-monitor".into())
-        .stack_size(128 << 10)
-        .spawn(move || watch(scheduler))
-        .unwrap_or_else(|error| {
-            crate::unwind::fatal(&format!("cannot start the monitor thread: {error}"))
-        })
+pub fn start(scheduler: &'static Scheduler) -> OsThread {
+    // Whatever it needs is allocated here, where there still is some memory.
+    let mut seen = vec![(0, 0); scheduler.workers.len()];
+    OsThread::start(c"echo-monitor".into(), 128 << 10, move || {
+        watch(scheduler, &mut seen)
+    })
+    .unwrap_or_else(|error| fatal(&format!("cannot start the monitor thread: {error}")))
 }
 
 /// How the monitor is told to end, and to begin again after it has slept because all workers do.
@@ -105,8 +105,7 @@ fn trim(scheduler: &Scheduler, seen: &mut [(u64, u64)]) -> bool {
     stack::trim(&mut attend) | memory::trim(&mut attend)
 }
 
-fn watch(scheduler: &'static Scheduler) {
-    let mut seen = vec![(0, 0); scheduler.workers.len()];
+fn watch(scheduler: &'static Scheduler, seen: &mut [(u64, u64)]) {
     let all_asleep = || scheduler.idle.all_asleep();
     let bell = &scheduler.monitor_bell;
     let mut over = bell.lock();
@@ -116,7 +115,7 @@ fn watch(scheduler: &'static Scheduler) {
         if may_trim && Instant::now() >= trim_at {
             // Without the lock: it takes a while, and workers that wake must not wait for it.
             drop(over);
-            may_trim = trim(scheduler, &mut seen);
+            may_trim = trim(scheduler, seen);
             trim_at = Instant::now() + TRIM_PERIOD;
             over = bell.lock();
             continue;
@@ -133,7 +132,7 @@ fn watch(scheduler: &'static Scheduler) {
         }
         may_trim = true;
         over = bell.wait(over, Some(tick(scheduler)));
-        look_if_awake(scheduler, &mut seen);
+        look_if_awake(scheduler, seen);
     }
 }
 

@@ -13,10 +13,12 @@ use crate::in_place;
 use crate::lock::SpinMutex;
 use crate::memory::{self, OutOfMemory};
 use crate::node_memory;
+use crate::os_thread::OsThread;
 use crate::stack::Cache;
 use crate::unwind::fatal;
 use crate::value::{self, print};
 use std::cell::UnsafeCell;
+use std::ffi::CString;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -360,10 +362,10 @@ impl Worker {
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner()) += 1;
         let start = || {
-            std::thread::Builder::new()
-                .name(format!("echo-worker-{index}"))
-                .stack_size(THREAD_STACK_BYTES)
-                .spawn(move || scheduler.workers[index].thread_main())
+            let name = CString::new(format!("echo-worker-{index}")).expect("it has no zero");
+            OsThread::start(name, THREAD_STACK_BYTES, move || {
+                scheduler.workers[index].thread_main();
+            })
         };
         let started = start().or_else(|_| {
             memory::give_kept();
