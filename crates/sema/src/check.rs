@@ -23,6 +23,7 @@ mod constants;
 mod conversions;
 mod expected;
 mod expressions;
+mod foreign;
 mod globals;
 mod lints;
 mod literals;
@@ -204,13 +205,10 @@ impl<'a> Checker<'a> {
         self.report(Diagnostic::error(code, message, span));
     }
 
-    /// What belongs to the language but cannot be compiled yet.
-    fn not_supported(&mut self, what: &str, span: Span) {
-        self.error(
-            code::NOT_SUPPORTED,
-            format!("{what} not supported yet"),
-            span,
-        );
+    /// What belongs to the language but cannot be compiled yet, and what to write until then.
+    fn not_supported(&mut self, what: &str, instead: &str, span: Span) {
+        let message = format!("{what} not supported yet");
+        self.report(Diagnostic::error(code::NOT_SUPPORTED, message, span).with_help(instead));
     }
 
     // ------------------------------------------------------------ types

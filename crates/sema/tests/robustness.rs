@@ -71,6 +71,7 @@ fn programs() -> Vec<String> {
         "tests/run",
         "crates/sema/tests",
         "crates/syntax/tests/ast",
+        "crates/syntax/tests/errors",
         "std",
     ] {
         collect(&root.join(folder), &mut programs);

@@ -151,4 +151,6 @@ pub mod code {
     pub const BAD_SPAWN: &str = "E0112";
     /// A malformed `select` case.
     pub const BAD_SELECT_CASE: &str = "E0113";
+    /// `a < b < c`.
+    pub const CHAINED_COMPARISON: &str = "E0114";
 }

@@ -179,6 +179,7 @@ impl<'a> Lexer<'a> {
             '“' | '”' | '„' => Some("strings are written with straight quotes: \"…\""),
             '‘' | '’' => Some("characters are written with straight quotes: '…'"),
             '`' => Some("strings are written \"…\""),
+            '#' if self.peek() == Some('[') => Some("there are no attributes: leave it out"),
             '#' => Some("comments start with `//`"),
             '~' => Some("bits are flipped with `x ^ -1`"),
             _ if is_space => {

@@ -97,6 +97,8 @@ struct Parser<'a> {
     height: u32,
     /// Set in the head of `if`, `while`, `for`, `match` …, where `{` starts the body.
     in_head: bool,
+    /// Keywords that were used as names, and reported there.
+    misnamed: Vec<Keyword>,
     /// Whether "nested too deeply" was reported: once is enough.
     found_too_deep: bool,
 }
@@ -114,6 +116,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             height: 0,
             in_head: false,
+            misnamed: Vec::new(),
             found_too_deep: false,
         }
     }
@@ -184,17 +187,74 @@ impl<'a> Parser<'a> {
         matches!(self.peek(ahead), TokenKind::Ident(_))
     }
 
+    /// Whether a keyword stands here that was declared as a name, wrongly, and is used as one:
+    /// what follows it never follows the keyword.
+    fn at_misnamed(&self) -> bool {
+        let TokenKind::Keyword(keyword) = *self.kind() else {
+            return false;
+        };
+        let next = &self.tokens[(self.pos + 1).min(self.tokens.len() - 1)];
+        let stands_alone = next.on_new_line
+            || matches!(
+                next.kind,
+                TokenKind::Newline | TokenKind::Eof | TokenKind::Punct(Punct::Semi | Punct::RBrace)
+            );
+        let is_name_use = match next.kind {
+            _ if stands_alone => !matches!(
+                keyword,
+                Keyword::Return | Keyword::Break | Keyword::Continue
+            ),
+            TokenKind::Punct(
+                Punct::Eq
+                | Punct::PlusEq
+                | Punct::MinusEq
+                | Punct::StarEq
+                | Punct::SlashEq
+                | Punct::PercentEq
+                | Punct::Dot
+                | Punct::Comma
+                | Punct::RParen
+                | Punct::RBracket
+                | Punct::Plus
+                | Punct::Slash
+                | Punct::Percent
+                | Punct::EqEq
+                | Punct::NotEq
+                | Punct::Lt
+                | Punct::Le
+                | Punct::Gt
+                | Punct::Ge
+                | Punct::AndAnd
+                | Punct::Or
+                | Punct::OrOr,
+            ) => true,
+            _ => false,
+        };
+        is_name_use && self.misnamed.contains(&keyword)
+    }
+
+    /// Whether the token before this one is such a keyword: no line end is seen behind most keywords.
+    fn is_behind_misnamed(&self) -> bool {
+        let last = self.pos.checked_sub(1).map(|last| &self.tokens[last].kind);
+        matches!(last, Some(TokenKind::Keyword(keyword)) if self.misnamed.contains(keyword))
+    }
+
     /// Whether the statement ends here, or what is around it.
     fn at_stmt_end(&self) -> bool {
-        matches!(
-            self.kind(),
-            TokenKind::Newline
-                | TokenKind::Eof
-                | TokenKind::Punct(
-                    Punct::Semi | Punct::RBrace | Punct::Comma | Punct::RParen | Punct::RBracket
-                )
-                | TokenKind::Keyword(Keyword::Case | Keyword::Default)
-        )
+        !self.at_misnamed()
+            && matches!(
+                self.kind(),
+                TokenKind::Newline
+                    | TokenKind::Eof
+                    | TokenKind::Punct(
+                        Punct::Semi
+                            | Punct::RBrace
+                            | Punct::Comma
+                            | Punct::RParen
+                            | Punct::RBracket
+                    )
+                    | TokenKind::Keyword(Keyword::Case | Keyword::Default)
+            )
     }
 
     // ------------------------------------------------------------ reading
@@ -262,6 +322,9 @@ impl<'a> Parser<'a> {
             let word = keyword.as_str();
             let message = format!("`{word}` is a keyword and cannot be {what}");
             let help = format!("choose another name, for example `{word}_`");
+            if !self.misnamed.contains(&keyword) {
+                self.misnamed.push(keyword);
+            }
             self.report(
                 Diagnostic::error(code::KEYWORD_AS_NAME, message, self.span()).with_help(help),
             );

@@ -54,7 +54,19 @@ fn parse_deep(text: &str) -> Parsed {
 
 /// Every valid program of the golden tests.
 fn valid_programs() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ast");
+    programs_in("ast")
+}
+
+/// The valid programs, and those with mistakes.
+fn programs() -> Vec<String> {
+    let mut programs = valid_programs();
+    programs.extend(programs_in("errors"));
+    programs
+}
+
+fn programs_in(folder: &str) -> Vec<String> {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let folder = tests.join(folder);
     let entries = fs::read_dir(folder).expect("the folder of snippets is readable");
     let paths = entries.map(|entry| entry.expect("a folder entry is readable").path());
     let sources = paths.filter(|path| path.extension().is_some_and(|e| e == "eo"));
@@ -75,11 +87,11 @@ const PIECES: &[&str] = &[
     "extend", "match", "async", "await", "spawn", "chan", "select", "case", "default", "defer",
     "scope", "package", "import", "from", "as", "private", "print", "break", "continue", "delete",
     "sizeof", "type", "true", "false", "assert", "try", "mut", "where", "self", "after", "timeout",
-    "map", "x", "y", "T", "int", "var", "fn", "impl", "1", "0", "1.5", "\"s\"", "'c'", "...",
-    "..=", "..", ".", "::", ":=", ":", "->", "=>", "<-", "==", "=", "!=", "!", "<<", "<=", "<",
-    ">>", ">", "+=", "++", "+", "-", "--", "*", "/", "%", "&&", "&", "||", "|", "^", "?", "@", "(",
-    ")", "[", "]", "{", "}", "(", ")", "[", "]", "{", "}", ",", ";", "\n", "\n", "\n", " // c\n",
-    "/* c */", "$", "\"open", "'", "\\",
+    "map", "x", "y", "T", "int", "var", "fn", "impl", "range", "println!", "err", "nil", "1", "0",
+    "1.5", "\"s\"", "'c'", "...", "..=", "..", ".", "::", ":=", ":", "->", "=>", "<-", "==", "=",
+    "!=", "!", "<<", "<=", "<", ">>", ">", "+=", "++", "+", "-", "--", "*", "/", "%", "&&", "&",
+    "||", "|", "^", "?", "@", "(", ")", "[", "]", "{", "}", "(", ")", "[", "]", "{", "}", ",", ";",
+    "\n", "\n", "\n", " // c\n", "/* c */", "$", "\"open", "'", "\\",
 ];
 
 #[test]
@@ -123,7 +135,7 @@ fn token_soup() {
 
 #[test]
 fn truncated_programs() {
-    for program in valid_programs() {
+    for program in programs() {
         for (at, _) in program.char_indices().step_by(3) {
             parse_any(&program[..at]);
         }
@@ -133,7 +145,7 @@ fn truncated_programs() {
 #[test]
 fn mutated_programs() {
     let mut random = Random(4);
-    for program in valid_programs() {
+    for program in programs() {
         for _ in 0..60 {
             let mut words: Vec<&str> = program
                 .split_inclusive([' ', '\n', '(', '{', ','])

@@ -26,12 +26,23 @@ pub(super) struct Body {
     pub loops: Vec<Loop>,
     /// What `return` gives; `None` at the top level.
     pub result: Option<(Ty, Span)>,
+    pub receiver_change: Option<ReceiverChange>,
 }
 
 pub(super) struct LocalFacts {
     pub role: Role,
     /// How often it was read (or changed in part).
     pub reads: u32,
+}
+
+/// The last assignment to the first local, or a part of it.
+pub(super) struct ReceiverChange {
+    pub span: Span,
+    /// How often the local had been read, the assignment included.
+    pub reads: u32,
+    /// How many of all reads are of targets of assignments.
+    pub reads_of_targets: u32,
+    pub is_in_loop: bool,
 }
 
 /// How a local came about.
@@ -194,6 +205,9 @@ impl<'a> Checker<'a> {
             .expect("functions without body are not declared");
         let stmts = self.function_stmts(&body.stmts, result, result_span, &name, body.span);
         self.warn_unused_locals();
+        if let Some(receiver) = &ast.receiver {
+            self.warn_changed_copy(receiver, ast.name.as_str());
+        }
         Function {
             name,
             is_async,

@@ -119,7 +119,8 @@ impl<'a> Checker<'a> {
             Entity::Type(ty) => {
                 if let TyKind::Struct(_) = self.kind(ty) {
                     let text = self.show(ty);
-                    let message = format!("`{text}` is a struct: write `{text}{{field: value}}`");
+                    let fields = self.fields_text(ty);
+                    let message = format!("`{text}` is a struct: write `{text}{{{fields}}}`");
                     self.error(code::NOT_CALLABLE, message, span);
                     return self.broken_call(args, span);
                 }
@@ -155,6 +156,19 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// `x: …, y: …`
+    fn fields_text(&self, ty: Ty) -> String {
+        let TyKind::Struct(id) = self.kind(ty) else {
+            return String::new();
+        };
+        let fields = &self.structs[id.0 as usize].fields;
+        let names: Vec<String> = fields
+            .iter()
+            .map(|field| format!("{}: …", field.name))
+            .collect();
+        names.join(", ")
+    }
+
     fn entity_value(&mut self, entity: &Entity, name: &Ident) -> Expr {
         match entity {
             Entity::Constant(constant) => super::expressions::constant_value(*constant, name.span),
@@ -176,7 +190,8 @@ impl<'a> Checker<'a> {
                 Ast::Unary(ast::UnaryOp::Ref, _, inner) => inner,
                 _ => arg,
             };
-            if super::conditionals::rank(value) != super::conditionals::Rank::Open {
+            let is_type = matches!(value.kind, Ast::Type(_));
+            if !is_type && super::conditionals::rank(value) != super::conditionals::Rank::Open {
                 self.expr(value, Want::Nothing);
             }
         }
@@ -391,7 +406,8 @@ impl<'a> Checker<'a> {
                     // Reported as a mismatch.
                     Want::Exactly(ty, _) if !is_open(ty) && payload.ty != Ty::ERROR => {
                         let kind = TyKind::Result(Ty::ERROR, stored(payload.ty));
-                        self.wrapped(ExprKind::Err(Box::new(payload)), kind, Want::Nothing, span)
+                        let ty = self.types.intern(kind);
+                        node(ExprKind::Err(Box::new(payload)), ty, span)
                     }
                     _ if payload.ty == Ty::ERROR => broken(span),
                     _ => self.cannot_infer("Err(…)", "Result[int]", want, span),

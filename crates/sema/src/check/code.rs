@@ -91,3 +91,7 @@ pub const MISSING_ARM: &str = "W0007";
 pub const BOOL_TO_INT: &str = "W0008";
 /// `select { }`.
 pub const EMPTY_SELECT: &str = "W0009";
+/// A call whose `Result` nobody looks at.
+pub const UNUSED_RESULT: &str = "W0010";
+/// A method that changes a copy of its receiver, and nobody sees it.
+pub const COPY_CHANGED: &str = "W0011";

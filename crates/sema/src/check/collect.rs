@@ -188,16 +188,28 @@ impl<'a> Checker<'a> {
             ItemKind::Import(_) | ItemKind::FromImport(_) => pending.imports.push(item),
             ItemKind::Package(_) => {}
             ItemKind::Trait(decl) => {
-                self.not_supported("traits are", decl.name.span);
+                self.not_supported(
+                    "traits are",
+                    "write a function that takes other functions, or an enum and a `match`",
+                    decl.name.span,
+                );
                 self.may_miss_methods = true;
                 self.name_item(&decl.name, Item::Broken);
             }
             ItemKind::Extend(decl) => {
-                self.not_supported("`extend` is", decl.ty.span);
+                self.not_supported(
+                    "`extend` is",
+                    "write a function that takes the value",
+                    decl.ty.span,
+                );
                 self.may_miss_methods = true;
             }
             ItemKind::Impl(decl) => {
-                self.not_supported("`@impl` is", decl.clauses[0].span);
+                self.not_supported(
+                    "`@impl` is",
+                    "write the methods as `func (p Type) name(…) { … }`",
+                    decl.clauses[0].span,
+                );
                 self.may_miss_methods = true;
                 if let ImplTarget::Item(target) = &decl.target {
                     self.declare_item(target, pending);
@@ -227,7 +239,7 @@ impl<'a> Checker<'a> {
 
     fn declare_struct(&mut self, decl: &'a StructDecl, pending: &mut Pending<'a>) {
         if let Some(param) = decl.type_params.first() {
-            self.not_supported("generic types are", param.span);
+            self.not_supported("generic types are", "write one for each type", param.span);
             self.name_item(&decl.name, Item::Broken);
             return;
         }
@@ -248,12 +260,16 @@ impl<'a> Checker<'a> {
             .iter()
             .find(|variant| !variant.payload.is_empty());
         let unsupported = match (decl.type_params.first(), payload) {
-            (Some(param), _) => Some(("generic types are", param.span)),
-            (None, Some(variant)) => Some(("variants with a payload are", variant.span)),
+            (Some(param), _) => Some(("generic types are", "write one for each type", param.span)),
+            (None, Some(variant)) => Some((
+                "variants with a payload are",
+                "write a struct with a field of the enum and one for the value",
+                variant.span,
+            )),
             (None, None) => None,
         };
-        if let Some((what, span)) = unsupported {
-            self.not_supported(what, span);
+        if let Some((what, instead, span)) = unsupported {
+            self.not_supported(what, instead, span);
             self.name_item(&decl.name, Item::Broken);
             for variant in &decl.variants {
                 let items = &mut self.scope_mut().items;
@@ -363,8 +379,9 @@ impl<'a> Checker<'a> {
         let help = super::suggestions::closest(&path.text, names.iter().copied());
         let mut diagnostic = Diagnostic::error(code::BAD_IMPORT, message, path.span)
             .with_note(format!("the standard modules are {}", names.join(", ")));
-        diagnostic.help = help.map(|name| format!("did you mean `{name}`?"));
-        if path.quoted {
+        let foreign = super::foreign::module_help(&path.text).map(str::to_string);
+        diagnostic.help = foreign.or(help.map(|name| format!("did you mean `{name}`?")));
+        if path.quoted && diagnostic.help.is_none() {
             diagnostic = diagnostic.with_note("importing other files is not supported yet");
         }
         self.report(diagnostic);
@@ -411,7 +428,7 @@ impl<'a> Checker<'a> {
         let is_generic = func.type_params.first().map(|param| param.span);
         let unsupported = is_generic.or(func.where_clause.as_ref().map(|clause| clause.span));
         if let Some(span) = unsupported {
-            self.not_supported("generic functions are", span);
+            self.not_supported("generic functions are", "write one for each type", span);
             match func.receiver {
                 Some(_) => self.may_miss_methods = true,
                 None => self.name_item(&func.name, Item::Broken),

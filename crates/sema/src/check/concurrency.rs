@@ -20,7 +20,11 @@ impl<'a> Checker<'a> {
     /// `spawn f(x)`
     pub(super) fn spawn(&mut self, operand: &'a ast::Expr, span: Span) -> Expr {
         if let Ast::Block(_) = &operand.kind {
-            return self.unsupported("`spawn` of a block is", span);
+            return self.unsupported(
+                "`spawn` of a block is",
+                "write a function: `spawn f(x)`",
+                span,
+            );
         }
         let operand = self.expr(operand, Want::Nothing);
         let Some(call) = self.call_of(operand, "spawn") else {
@@ -90,7 +94,11 @@ impl<'a> Checker<'a> {
     /// `defer f(x)`
     pub(super) fn defer(&mut self, operand: &'a ast::Expr) -> Option<Call> {
         if let Ast::Block(_) = &operand.kind {
-            self.not_supported("`defer` of a block is", operand.span);
+            self.not_supported(
+                "`defer` of a block is",
+                "write a function: `defer f(x)`",
+                operand.span,
+            );
             return None;
         }
         let operand = self.expr(operand, Want::Nothing);

@@ -69,10 +69,24 @@ impl<'a> Checker<'a> {
             Ast::Print(value) => self.print(value, span),
             Ast::Delete(map, key) => self.delete(map, key, span),
             Ast::Assert(condition, message) => self.assert(condition, message.as_deref(), span),
-            Ast::Closure(_) => self.unsupported("closures are", span),
-            Ast::Scope(_) => self.unsupported("`scope` is", span),
-            Ast::Timeout(..) => self.unsupported("`timeout` is", span),
-            Ast::Block(_) => self.unsupported("a block is here", span),
+            Ast::Closure(_) => self.unsupported(
+                "closures are",
+                "write a function, and pass it by its name",
+                span,
+            ),
+            Ast::Scope(_) => self.unsupported(
+                "`scope` is",
+                "`await` each future: `for f in futures { await f }`",
+                span,
+            ),
+            Ast::Timeout(..) => self.unsupported(
+                "`timeout` is",
+                "a `select` can wait for a time: `case timeout after 1000:`",
+                span,
+            ),
+            Ast::Block(_) => {
+                self.unsupported("a block is here", "write a function, and call it", span)
+            }
             Ast::Type(_) => {
                 let message = "this is a type, where a value is expected";
                 self.error(code::NOT_A_VALUE, message, span);
@@ -85,8 +99,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    pub(super) fn unsupported(&mut self, what: &str, span: Span) -> Expr {
-        self.not_supported(what, span);
+    pub(super) fn unsupported(&mut self, what: &str, instead: &str, span: Span) -> Expr {
+        self.not_supported(what, instead, span);
         broken(span)
     }
 

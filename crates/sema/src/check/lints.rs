@@ -1,9 +1,11 @@
 //! Warnings about what is never used.
 
-use echo_syntax::{Diagnostic, Span};
+use echo_syntax::{Diagnostic, Span, ast};
 
-use super::bodies::Role;
+use super::bodies::{ReceiverChange, Role};
 use super::{Checker, code};
+use crate::typed::LocalId;
+use crate::types::{Ty, TyKind};
 
 /// Whether a warning says that something is never used.
 pub(super) fn is_about_use(code: &str) -> bool {
@@ -61,6 +63,68 @@ impl Checker<'_> {
         for warning in found {
             self.report(warning);
         }
+    }
+
+    /// A statement whose value is a `Result` of a call: an error goes unnoticed.
+    pub(super) fn warn_unused_result(&mut self, expr: &ast::Expr, ty: Ty) {
+        let is_call = match &expr.without_parens().kind {
+            ast::ExprKind::Call(..) => true,
+            ast::ExprKind::Unary(op, ..) => *op == ast::UnaryOp::Await,
+            _ => false,
+        };
+        if is_call && matches!(self.kind(ty), TyKind::Result(..)) {
+            let message = "this `Result` is not used, and may be an `Err`";
+            self.report(
+                Diagnostic::warning(code::UNUSED_RESULT, message, expr.span).with_help(
+                    "hand the error on with `?`, look at it with `match`, or say `let _ = …`",
+                ),
+            );
+        }
+    }
+
+    /// How often the first local was read.
+    pub(super) fn receiver_reads(&self) -> u32 {
+        self.body.facts.first().map_or(0, |facts| facts.reads)
+    }
+
+    /// The first local, or a part of it, was assigned; naming the target took that many reads.
+    pub(super) fn note_receiver_change(&mut self, span: Span, reads_of_target: u32) {
+        let before = &self.body.receiver_change;
+        let reads_of_targets = before.as_ref().map_or(0, |before| before.reads_of_targets);
+        self.body.receiver_change = Some(ReceiverChange {
+            span,
+            reads: self.receiver_reads(),
+            reads_of_targets: reads_of_targets + reads_of_target,
+            is_in_loop: !self.body.loops.is_empty(),
+        });
+    }
+
+    /// A method that changes its receiver, which is a value, and does not read it afterwards: the caller sees nothing of that.
+    pub(super) fn warn_changed_copy(&mut self, receiver: &ast::Receiver, method: &str) {
+        let Some(change) = &self.body.receiver_change else {
+            return;
+        };
+        let reads = self.receiver_reads();
+        let is_read_later = match change.is_in_loop {
+            true => reads > change.reads_of_targets,
+            false => reads > change.reads,
+        };
+        if is_read_later || matches!(self.kind(self.local_ty(LocalId(0))), TyKind::Ref(_)) {
+            return;
+        }
+        let name = &receiver.name.name;
+        let ty = self.show(self.local_ty(LocalId(0)));
+        let message = format!("only a copy is changed: `{name}` is a value here");
+        self.report(
+            Diagnostic::warning(code::COPY_CHANGED, message, change.span)
+                .with_label(
+                    receiver.span,
+                    "this receiver is a copy of the caller's value",
+                )
+                .with_help(format!(
+                    "to change that, write `func ({name} *{ty}) {method}(…)`"
+                )),
+        );
     }
 
     /// Code behind what never ends normally.

@@ -243,7 +243,11 @@ impl<'a> Checker<'a> {
             return self.value_call(callee, args, span);
         }
         match (self.kind(ty), &*name.name) {
-            (TyKind::Future(_), "cancel") => self.not_supported("`.cancel()` is", name.span),
+            (TyKind::Future(_), "cancel") => self.not_supported(
+                "`.cancel()` is",
+                "tell the coroutine to end through a channel, which it looks at in a `select`",
+                name.span,
+            ),
             _ => self.report_unknown_member(ty, name, "method"),
         }
         self.broken_call(args, span)

@@ -36,7 +36,12 @@ impl<'a> Checker<'a> {
         let operand = self.operand(operand, Want::Nothing);
         if operand.ty != Ty::BOOL && !is_open(operand.ty) {
             let message = format!("`!` takes a `bool`, not `{}`", self.show(operand.ty));
-            self.error(code::BAD_OPERANDS, message, span);
+            let mut diagnostic = Diagnostic::error(code::BAD_OPERANDS, message, span);
+            if let TyKind::Int(_) = self.kind(operand.ty) {
+                let help = "a comparison is negated by `!(a == b)` or `a != b`; bits are flipped with `x ^ -1`";
+                diagnostic = diagnostic.with_help(help);
+            }
+            self.report(diagnostic);
             return broken(span);
         }
         node(ExprKind::Not(Box::new(operand)), Ty::BOOL, span)

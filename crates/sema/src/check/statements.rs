@@ -178,7 +178,11 @@ impl<'a> Checker<'a> {
         match &expr.kind {
             ast::ExprKind::If(inner) => self.if_expr(inner, expr.span, Tail::Statement),
             ast::ExprKind::Match(inner) => self.match_expr(inner, expr.span, Tail::Statement),
-            _ => self.expr(expr, Want::Nothing),
+            _ => {
+                let value = self.expr(expr, Want::Nothing);
+                self.warn_unused_result(expr, value.ty);
+                value
+            }
         }
     }
 
@@ -401,8 +405,25 @@ impl<'a> Checker<'a> {
                 self.show(value.ty)
             ),
         };
-        self.error(code::WRONG_COUNT, message, value.span);
+        let mut diagnostic = Diagnostic::error(code::WRONG_COUNT, message, value.span);
+        diagnostic.help = self.help_to_take_apart(value.ty);
+        self.report(diagnostic);
         vec![Ty::ERROR; names.len()]
+    }
+
+    fn help_to_take_apart(&mut self, ty: Ty) -> Option<String> {
+        let help = match self.kind(ty) {
+            TyKind::Result(..) => {
+                // The comparison that follows by habit is no mistake of its own.
+                self.was_reported(&"nil".into());
+                "write `let v = f()?`, or `match f() { Ok(v) => …, Err(why) => … }`"
+            }
+            TyKind::Option(_) => "write `let v = f()?`, or `match f() { Some(v) => …, None => … }`",
+            TyKind::Array(_) => "take the elements one by one: `let a = xs[0]`",
+            TyKind::Map(..) => "write `m.get(key)`, which is an `Option`",
+            _ => return None,
+        };
+        Some(help.to_string())
     }
 
     // ------------------------------------------------------------ assignment
@@ -421,10 +442,13 @@ impl<'a> Checker<'a> {
             };
             return (StmtKind::Assign(place, value), diverges);
         }
+        let reads_before = self.receiver_reads();
         let Some(place) = self.assigned_place(&stmt.target, stmt.op.is_some()) else {
             let value = self.expr(&stmt.value, Want::Nothing);
             return (StmtKind::Expr(value), false);
         };
+        let is_receiver = matches!(place.root, Root::Local(LocalId(0)));
+        let reads_of_target = self.receiver_reads() - reads_before;
         let kind = match stmt.op {
             None => {
                 let origin = Origin::at(place.span, "this has the expected type");
@@ -433,6 +457,9 @@ impl<'a> Checker<'a> {
             }
             Some(op) => self.update(place, op, stmt.op_span, &stmt.value),
         };
+        if is_receiver {
+            self.note_receiver_change(stmt.target.span, reads_of_target);
+        }
         let diverges = match &kind {
             StmtKind::Assign(_, value) | StmtKind::Update(_, _, value) => value.ty == Ty::NEVER,
             _ => false,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use echo_syntax::ast::Ident;
 use echo_syntax::{Diagnostic, Span};
 
-use super::{Checker, code};
+use super::{Checker, code, foreign};
 use crate::builtins;
 use crate::types::{Ty, TyKind};
 
@@ -82,6 +82,8 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::error(code::UNKNOWN_NAME, message, name.span);
         diagnostic.help = if builtins::modules().contains(&name.as_str()) {
             Some(format!("add `import {}`", name.name))
+        } else if let Some(help) = foreign::name_help(&name.name) {
+            Some(help.to_string())
         } else if self.suggests() {
             let visible = self.visible_names();
             let predeclared = ["Some", "None", "Ok", "Err", "print"];
@@ -143,6 +145,7 @@ impl Checker<'_> {
             .find(|module| builtins::is_type(Some(module), &name.name));
         diagnostic.help = match elsewhere {
             Some(module) => Some(format!("write `{module}.{}`", name.name)),
+            None if let Some(help) = foreign::type_help(&name.name) => Some(help.to_string()),
             None if self.suggests() => {
                 let visible = self.visible_types();
                 let names = visible.iter().map(|name| &**name);
@@ -187,7 +190,10 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::error(code::UNKNOWN_MEMBER, message, member.span);
         let names = self.member_names(ty);
         let names = names.iter().map(String::as_str);
-        diagnostic.help = self.did_you_mean(&member.name, names);
+        diagnostic.help = match foreign::member_help(self.kind(ty), &member.name) {
+            Some(help) => Some(help.to_string()),
+            None => self.did_you_mean(&member.name, names),
+        };
         self.report(diagnostic);
     }
 

@@ -70,6 +70,9 @@ impl Lexer<'_> {
             Ok(value) => value,
             Err(IntegerError::Malformed(reason)) => {
                 self.error(code::BAD_NUMBER, reason, start);
+                if let Some((number, ty)) = suffixed(digits) {
+                    self.help(&format!("write `{ty}({number})`"));
+                }
                 0
             }
             Err(IntegerError::TooLarge) => {
@@ -236,6 +239,15 @@ impl Lexer<'_> {
 enum IntegerError {
     Malformed(String),
     TooLarge,
+}
+
+/// `5` and `i32` of `5i32`.
+fn suffixed(digits: &str) -> Option<(&str, &str)> {
+    let types = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32"];
+    types.into_iter().find_map(|ty| {
+        let number = digits.strip_suffix(ty)?.trim_end_matches('_');
+        parse_integer(number, 10).is_ok().then_some((number, ty))
+    })
 }
 
 /// The value of digits with `_` between them.

@@ -92,6 +92,7 @@ impl Parser<'_> {
     pub(super) fn parse_effect(&mut self) -> Parse<Expr> {
         let start = self.span();
         let kind = match self.kind() {
+            TokenKind::Keyword(_) if self.at_misnamed() => return self.parse_expr(),
             TokenKind::Keyword(Keyword::Print) => self.parse_print(),
             TokenKind::Keyword(Keyword::Delete) => self.parse_delete(),
             TokenKind::Keyword(Keyword::Assert) => self.parse_assert(false),
@@ -146,13 +147,20 @@ impl Parser<'_> {
     }
 
     fn parse_as(&mut self, value: Expr) -> Parse<ExprKind> {
-        let ty = self.parse_type()?;
+        let ty = self.parse_type_in_expr()?;
         Ok(ExprKind::As(Box::new(value), ty))
     }
 
     /// The operator and the right operand, which binds tighter
     fn parse_infix(&mut self, left: Expr, op: BinaryOp, level: Level) -> Parse<ExprKind> {
         let op_span = self.bump().span;
+        if is_ordering(op) && matches!(&left.kind, ExprKind::Binary(left) if is_ordering(left.op)) {
+            let message = "comparisons cannot be chained";
+            self.report(
+                Diagnostic::error(code::CHAINED_COMPARISON, message, op_span)
+                    .with_help("write `a < b && b < c`"),
+            );
+        }
         let right = self.nested_in_same(|p| p.parse_binary(level + 1))?;
         Ok(ExprKind::Binary(Box::new(BinaryExpr {
             op,
@@ -165,6 +173,9 @@ impl Parser<'_> {
     /// Prefix operators, an operand, and what follows it
     fn parse_unary(&mut self) -> Parse<Expr> {
         let start = self.span();
+        if self.at_misnamed() {
+            return self.parse_postfix();
+        }
         let kind = if self.at(Keyword::Spawn) {
             self.nested_in_same(Self::parse_spawn)
         } else {
@@ -218,7 +229,7 @@ impl Parser<'_> {
             let message = "`spawn` takes a call or a block";
             self.report(
                 Diagnostic::error(code::BAD_SPAWN, message, operand.span)
-                    .with_help("write `spawn f(x)` or `spawn { … }`"),
+                    .with_help("write `spawn f(x)`"),
             );
         }
         Ok(ExprKind::Spawn(Box::new(operand)))
@@ -243,6 +254,10 @@ impl Parser<'_> {
                 TokenKind::Punct(Punct::LBrace) if !self.in_head && is_struct_head(&expr) => {
                     self.parse_struct_lit(&expr)
                 }
+                TokenKind::Punct(Punct::LBrace) if self.at_go_literal() => match &expr.kind {
+                    ExprKind::Type(ty) => Ok(self.parse_go_literal(ty)),
+                    _ => return Ok(expr),
+                },
                 _ => return Ok(expr),
             }?;
             self.wrap()?;
@@ -265,9 +280,45 @@ impl Parser<'_> {
     /// `{x: 1}` behind a type's name
     fn parse_struct_lit(&mut self, head: &Expr) -> Parse<ExprKind> {
         match head.to_type() {
+            Some(ty) if self.at_unnamed_fields() => {
+                self.reject_unnamed_fields(ty.span);
+                Ok(ExprKind::Error)
+            }
             Some(ty) => Ok(ExprKind::StructLit(ty, self.parse_entries()?)),
             None => self.unexpected("the end of the statement"),
         }
+    }
+
+    /// Whether the braces here hold something, but no `name: value`.
+    fn at_unnamed_fields(&self) -> bool {
+        let is_closed =
+            self.tokens[self.partners[self.pos]].kind == TokenKind::Punct(Punct::RBrace);
+        is_closed && !self.at_ahead(1, Punct::RBrace) && !self.at_entries()
+    }
+
+    /// `P{1, 2}`, `P{x, y}`
+    fn reject_unnamed_fields(&mut self, head: Span) {
+        let name = &self.text[head.start as usize..head.end as usize];
+        let help = match (self.word_ahead(1), self.peek(2)) {
+            (Some(field), TokenKind::Punct(Punct::Comma | Punct::RBrace)) => {
+                format!("write `{name}{{{field}: {field}, …}}`")
+            }
+            _ => format!("write `{name}{{field: value, …}}`"),
+        };
+        let message = "the fields of a struct literal are named";
+        let diagnostic = Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span());
+        self.report(diagnostic.with_help(help));
+        self.skip_group();
+    }
+
+    /// Whether the braces here cannot be a body.
+    fn at_go_literal(&self) -> bool {
+        let behind = self.partners[self.pos] + 1;
+        let is_before_body = self
+            .tokens
+            .get(behind)
+            .is_some_and(|token| token.kind == TokenKind::Punct(Punct::LBrace));
+        !self.in_head || is_before_body
     }
 
     /// `.name`, `::name`, `.0`
@@ -341,7 +392,13 @@ impl Parser<'_> {
                 self.literal(ExprKind::Str(value))
             }
             TokenKind::Error => self.literal(ExprKind::Error),
-            TokenKind::Ident(_) => self.parse_name_operand(),
+            TokenKind::Ident(_) => match self.maybe_macro() {
+                Some(kind) => Ok(kind),
+                None => self.parse_name_operand(),
+            },
+            TokenKind::Keyword(_) if self.at_misnamed() => {
+                Ok(ExprKind::Name(self.expect_member_name("a name")?))
+            }
             TokenKind::Punct(Punct::LParen) => self.parse_parens(),
             TokenKind::Punct(Punct::LBracket) => self.parse_array(),
             TokenKind::Punct(Punct::LBrace) if !self.in_head => {
@@ -356,6 +413,9 @@ impl Parser<'_> {
                 Keyword::Chan => self.parse_chan(),
                 Keyword::Sizeof => self.parse_sizeof(),
                 Keyword::Scope => self.nested_in_same(Self::parse_scope),
+                _ if self.misnamed.contains(keyword) => {
+                    Ok(ExprKind::Name(self.expect_member_name("a name")?))
+                }
                 _ => self.no_operand(),
             },
             _ => self.no_operand(),
@@ -428,6 +488,12 @@ impl Parser<'_> {
                 elements.extend(p.parse_list(opening, Punct::RBracket, what, Self::parse_expr)?);
             } else {
                 p.expect_closing(Punct::RBracket, opening, "this element")?;
+            }
+            // `[3]int{1, 2, 3}`
+            let is_type = p.at_ident() && !p.token().on_new_line;
+            if is_type && p.at_ahead(1, Punct::LBrace) && elements.len() == 1 {
+                let ty = p.parse_type()?;
+                return Ok(p.parse_go_literal(&ty));
             }
             Ok(ExprKind::Array(elements))
         })
@@ -615,7 +681,7 @@ impl Parser<'_> {
             if self.at(Punct::LBrace) && !self.in_head {
                 let diagnostic = self
                     .unexpected_here("the end of the function type")
-                    .with_help("a closure's parameters need types: `func(x: int) -> int { … }`");
+                    .with_help(super::foreign::NO_CLOSURES);
                 return self.fail(diagnostic);
             }
             return Ok(ExprKind::Type(Type { kind, span }));
@@ -667,6 +733,14 @@ impl Parser<'_> {
                 }
             }
         };
+        if chan.style != ChanExprStyle::Bracketed
+            && self.at(Punct::LParen)
+            && !self.token().on_new_line
+        {
+            let message = "the capacity of a channel stands in brackets, before the type";
+            let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span());
+            return self.fail(diagnostic.with_help("write `chan[8] T`"));
+        }
         if chan.style == ChanExprStyle::Bracketed && self.at(Punct::LParen) {
             let opening = self.bump().span;
             chan.style = ChanExprStyle::Call;
@@ -756,6 +830,13 @@ impl Parser<'_> {
         let span = self.span_from(start);
         Expr { kind, span }
     }
+}
+
+fn is_ordering(op: BinaryOp) -> bool {
+    matches!(
+        op,
+        BinaryOp::Lt | BinaryOp::Le | BinaryOp::Gt | BinaryOp::Ge
+    )
 }
 
 /// Whether a `{` behind this expression makes it a struct literal: `a.B`, `B[T]`

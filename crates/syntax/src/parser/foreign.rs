@@ -1,7 +1,7 @@
 //! Syntax of other languages that people write by habit, and what Echo has instead.
 
 use super::{Parse, Parser};
-use crate::ast::{Stmt, StmtKind};
+use crate::ast::{Expr, ExprKind, Stmt, StmtKind, Type, TypeKind};
 use crate::diagnostic::{Diagnostic, code};
 use crate::token::{Keyword, Punct, TokenKind};
 
@@ -19,6 +19,43 @@ const MODIFIERS: &[(&str, &str)] = &[
     ("static", "leave it out"),
 ];
 
+const METHODS: &str =
+    "methods stand beside their type: `func (p Type) name(…) { … }`, or `(p *Type)` to change it";
+
+pub(super) const NO_CLOSURES: &str = "write a function, and pass it by its name";
+
+const NO_INTERFACES: &str = "there are no interfaces: write a function that takes other functions, or an enum and a `match`";
+
+const IMPORTS: &str = "write `import name` or `from name import member`";
+
+/// Macros of Rust.
+const MACROS: &[(&str, &str)] = &[
+    ("println", "write `print x`; `+` joins text and values"),
+    (
+        "print",
+        "write `print_string(x)`; `+` joins text and values",
+    ),
+    ("eprintln", "write `print x`; `+` joins text and values"),
+    (
+        "format",
+        "`+` joins text and values: `\"x = \" + x`; `string(x)` makes text",
+    ),
+    ("vec", "an array is written `[1, 2]`, or `[0; n]`"),
+    ("panic", "write `panic(\"why\")`"),
+    ("todo", "write `panic(\"why\")`"),
+    ("unimplemented", "write `panic(\"why\")`"),
+    ("unreachable", "write `panic(\"why\")`"),
+    ("assert", "write `assert condition`"),
+    ("assert_eq", "write `assert a == b`"),
+    ("assert_ne", "write `assert a != b`"),
+    (
+        "matches",
+        "write `match value { pattern => true, _ => false }`",
+    ),
+];
+
+const NO_MACRO: &str = "functions are called without `!`";
+
 /// Other words that start statements elsewhere.
 const STMT_WORDS: &[(&str, &str)] = &[
     ("class", "types with fields are written `struct Name { … }`"),
@@ -26,12 +63,9 @@ const STMT_WORDS: &[(&str, &str)] = &[
         "record",
         "types with fields are written `struct Name { … }`",
     ),
-    ("interface", "write `trait Name { … }`"),
-    ("protocol", "write `trait Name { … }`"),
-    (
-        "impl",
-        "write methods as `func (self_name TypeName) name(…) { … }`, and `@impl Trait` before the type",
-    ),
+    ("interface", NO_INTERFACES),
+    ("protocol", NO_INTERFACES),
+    ("impl", METHODS),
     ("switch", "write `match value { pattern => … }`"),
     ("elif", "write `else if`"),
     ("elsif", "write `else if`"),
@@ -42,10 +76,10 @@ const STMT_WORDS: &[(&str, &str)] = &[
     ("go", "write `spawn f(x)`"),
     ("throw", "return an `Err(…)`, or call `panic(…)`"),
     ("raise", "return an `Err(…)`, or call `panic(…)`"),
-    ("use", "write `import name` or `from name import member`"),
-    ("using", "write `import name` or `from name import member`"),
-    ("include", "write `import name` or `import \"path\"`"),
-    ("require", "write `import name` or `import \"path\"`"),
+    ("use", IMPORTS),
+    ("using", IMPORTS),
+    ("include", IMPORTS),
+    ("require", IMPORTS),
     ("module", "write `package name`"),
     ("namespace", "write `package name`"),
     ("mod", "write `package name`"),
@@ -80,6 +114,140 @@ impl Parser<'_> {
             Some(Err(super::Recover))
         } else {
             None
+        }
+    }
+
+    /// `println!(…)`
+    pub(super) fn maybe_macro(&mut self) -> Option<ExprKind> {
+        let word = self.word_ahead(0)?.to_owned();
+        let touches = |at: usize| {
+            let pair = self.tokens.get(at..at + 2);
+            pair.is_some_and(|pair| pair[0].span.end == pair[1].span.start)
+        };
+        let has_arguments = matches!(
+            self.peek(2),
+            TokenKind::Punct(Punct::LParen | Punct::LBracket)
+        );
+        let is_macro = self.at_ahead(1, Punct::Not)
+            && has_arguments
+            && touches(self.pos)
+            && touches(self.pos + 1);
+        if !is_macro {
+            return None;
+        }
+        let entry = MACROS.iter().find(|(name, _)| *name == word);
+        let help = entry.map_or(NO_MACRO, |&(_, help)| help);
+        self.report_foreign(&format!("there is no macro `{word}!`"), help);
+        self.bump();
+        self.bump();
+        self.skip_group();
+        Some(ExprKind::Error)
+    }
+
+    /// `[]int{1, 2}`, `map[string]int{"a": 1}`: the braces behind the type.
+    pub(super) fn parse_go_literal(&mut self, ty: &Type) -> ExprKind {
+        let help = match ty.kind {
+            TypeKind::Map(..) => {
+                "a map is written `{\"a\": 1}`; the empty one needs a type: `let m: map[string]int = {}`"
+            }
+            _ => "an array is written `[1, 2]`; the empty one needs a type: `let xs: [int] = []`",
+        };
+        let message = "a literal is written without its type";
+        let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, ty.span);
+        self.report(diagnostic.with_help(help));
+        self.skip_group();
+        ExprKind::Error
+    }
+
+    /// `x := range xs`, `i, x := range xs`, `range xs` behind `for`
+    pub(super) fn reject_range_loop(&mut self) -> Parse<()> {
+        let mut names = 0;
+        while self.is_ident_ahead(2 * names)
+            && (self.at_ahead(2 * names + 1, Punct::Comma)
+                || self.at_ahead(2 * names + 1, Punct::ColonEq)
+                || self.at_ahead(2 * names + 1, Punct::Eq))
+        {
+            names += 1;
+        }
+        let behind = 2 * names;
+        let is_range = self.peek(behind) == &TokenKind::Ident("range".into())
+            && (self.is_ident_ahead(behind + 1) || names > 0)
+            && !self.at_ahead(behind + 1, Punct::LBrace);
+        if !is_range {
+            return Ok(());
+        }
+        let help = match names {
+            2 => {
+                "write `for x in xs { … }`, with the index `for i in 0..len(xs) { … }`, for a map `for (k, v) in m { … }`"
+            }
+            _ => "write `for i in 0..n { … }`, or `for x in xs { … }` for the elements",
+        };
+        let message = "loops are written with `in`, not with `range`";
+        self.fail(Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span()).with_help(help))
+    }
+
+    /// How far the `=` or `:=` is behind `, b, c` here.
+    pub(super) fn many_targets_end(&self) -> Option<usize> {
+        let mut at = 0;
+        while self.at_ahead(at, Punct::Comma) && self.is_ident_ahead(at + 1) {
+            at += 2;
+        }
+        let assigns = self.at_ahead(at, Punct::Eq) || self.at_ahead(at, Punct::ColonEq);
+        (at > 0 && assigns).then_some(at)
+    }
+
+    /// `a, b := e` and `a, b = e`, behind the first name
+    pub(super) fn reject_many_targets<T>(&mut self, first: &Expr, end: usize) -> Parse<T> {
+        let is_define = self.at_ahead(end, Punct::ColonEq);
+        let help = match self.word_ahead(end - 1) {
+            Some("err") if is_define => {
+                "what may fail gives one `Result`: write `let v = f()?`, or `match f() { Ok(v) => …, Err(err) => … }`"
+            }
+            _ if is_define => "write `let a, b = tuple`; a tuple is written `(1, 2)`",
+            _ => "assign one variable at a time; `let a, b = tuple` takes a tuple apart",
+        };
+        let message = match is_define {
+            true => "variables are declared with `let`",
+            false => "only one variable can be assigned at a time",
+        };
+        self.fail(Diagnostic::error(code::FOREIGN_SYNTAX, message, first.span).with_help(help))
+    }
+
+    /// `1, 2` where one value is expected: the rest behind the first.
+    pub(super) fn reject_bare_tuple(&mut self, before: &str) -> Parse<()> {
+        // In `match`, a `,` ends an arm.
+        let goes_on =
+            self.at(Punct::Comma) && !self.at_ahead(1, Punct::RBrace) && !self.is_arm(self.pos + 1);
+        if !goes_on {
+            return Ok(());
+        }
+        let message = "several values are one tuple, in parentheses";
+        let help = format!("write `{before} (1, 2)`");
+        self.fail(Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span()).with_help(help))
+    }
+
+    /// `self`, `&self`, `&mut self` as a parameter
+    pub(super) fn reject_self_parameter(&mut self) -> Parse<()> {
+        let is_mut = self.at(Punct::And) && self.peek(1) == &TokenKind::Ident("mut".into());
+        let behind = usize::from(self.at(Punct::And)) + usize::from(is_mut);
+        let is_self = self.word_ahead(behind) == Some("self")
+            && matches!(
+                self.peek(behind + 1),
+                TokenKind::Punct(Punct::Comma | Punct::RParen)
+            );
+        if !is_self {
+            return Ok(());
+        }
+        let message = "the receiver stands before the name of the method";
+        self.fail(Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span()).with_help(METHODS))
+    }
+
+    /// `type Name struct { … }`, `type Name interface { … }`, behind the name
+    pub(super) fn foreign_type_help(&self, name: &str) -> Option<String> {
+        match self.kind() {
+            TokenKind::Keyword(Keyword::Struct) => Some(format!("write `struct {name} {{ … }}`")),
+            TokenKind::Ident(word) if &**word == "interface" => Some(NO_INTERFACES.to_owned()),
+            _ => None,
         }
     }
 
@@ -126,13 +294,11 @@ impl Parser<'_> {
             TokenKind::Punct(Punct::DotDot | Punct::DotDotEq) => Some(
                 "ranges stand only in `for i in a..b` and in patterns; a slice is written `a[i:j]`",
             ),
-            TokenKind::Punct(Punct::FatArrow) => {
-                Some("closures are written `func(x: int) -> int { … }`")
-            }
+            TokenKind::Punct(Punct::FatArrow) => Some(NO_CLOSURES),
             TokenKind::Punct(Punct::Arrow) => Some("members are written with `.`"),
             TokenKind::Punct(Punct::Colon) => Some("bodies stand in braces: `{ … }`"),
             TokenKind::Punct(Punct::Comma) => {
-                Some("assign one variable at a time; `let a, b = tuple` takes a tuple apart")
+                Some("a tuple is written `(1, 2)`, and `let a, b = tuple` takes it apart")
             }
             TokenKind::Punct(Punct::Eq) if *last == TokenKind::Punct(Punct::EqEq) => {
                 Some("write `==`")
@@ -156,8 +322,9 @@ impl Parser<'_> {
     /// What to write instead, where an operand was expected.
     pub(super) fn foreign_operand_help(&self) -> Option<&'static str> {
         match self.kind() {
-            TokenKind::Punct(Punct::Or | Punct::OrOr) => {
-                Some("closures are written `func(x: int) -> int { … }`")
+            TokenKind::Punct(Punct::Or | Punct::OrOr) => Some(NO_CLOSURES),
+            TokenKind::Keyword(Keyword::Let) => {
+                Some("a condition is a `bool`; take values apart with `match v { Some(x) => … }`")
             }
             TokenKind::Punct(Punct::PlusPlus) => Some("write `x += 1`"),
             TokenKind::Punct(Punct::Plus) => Some("there is no prefix `+`: leave it out"),

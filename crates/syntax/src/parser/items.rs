@@ -209,12 +209,21 @@ impl Parser<'_> {
 
     /// The parameters up to `)`.
     pub(super) fn parse_params(&mut self, opening: Span) -> Parse<Vec<Param>> {
-        self.parse_list(opening, Punct::RParen, "this parameter", Self::parse_param)
+        // Who leaves out one `:` leaves out all: that is told once.
+        let mut lacks_colon = false;
+        self.parse_list(opening, Punct::RParen, "this parameter", |p| {
+            p.parse_param(&mut lacks_colon)
+        })
     }
 
-    fn parse_param(&mut self) -> Parse<Param> {
+    fn parse_param(&mut self, lacks_colon: &mut bool) -> Parse<Param> {
+        self.reject_self_parameter()?;
         let name = self.expect_ident("a parameter's name")?;
         if self.maybe(Punct::Colon).is_none() {
+            if *lacks_colon && self.at_type() {
+                self.last_error = Some(self.pos);
+            }
+            *lacks_colon = true;
             let help = format!("parameters are written `{}: Type`", name.name);
             let diagnostic = self
                 .unexpected_here("`:` and the parameter's type")
@@ -318,7 +327,9 @@ impl Parser<'_> {
         let name = self.expect_ident("the struct's name")?;
         let type_params = self.maybe_type_params()?;
         let opening = self.expect_opening_brace("the struct's name")?;
-        let fields = self.parse_braced_list(opening, &FIELDS, Self::parse_field_decl);
+        let mut lacks_colon = false;
+        let fields =
+            self.parse_braced_list(opening, &FIELDS, |p| p.parse_field_decl(&mut lacks_colon));
         let span = self.span_from(start);
         Ok(StructDecl {
             name,
@@ -328,7 +339,7 @@ impl Parser<'_> {
         })
     }
 
-    fn parse_field_decl(&mut self) -> Parse<FieldDecl> {
+    fn parse_field_decl(&mut self, lacks_colon: &mut bool) -> Parse<FieldDecl> {
         if self.at(Keyword::Func) && !self.at_ahead(1, Punct::Colon) {
             let message = "methods are declared outside the struct";
             let diagnostic = Diagnostic::error(code::BAD_DECLARATION, message, self.span())
@@ -337,6 +348,10 @@ impl Parser<'_> {
         }
         let name = self.expect_member_name("a field's name")?;
         if self.maybe(Punct::Colon).is_none() {
+            if *lacks_colon && self.at_type() {
+                self.last_error = Some(self.pos);
+            }
+            *lacks_colon = true;
             let help = format!("fields are written `{}: Type`", name.name);
             let diagnostic = self
                 .unexpected_here("`:` and the field's type")
@@ -404,9 +419,9 @@ impl Parser<'_> {
         let start = self.bump().span;
         let name = self.expect_ident("the type's name")?;
         if !self.at(Punct::Eq) {
-            let diagnostic = self
-                .unexpected_here("`=`")
-                .with_help(format!("an alias is written `type {} = …`", name.name));
+            let help = self.foreign_type_help(&name.name);
+            let help = help.unwrap_or(format!("an alias is written `type {} = …`", name.name));
+            let diagnostic = self.unexpected_here("`=`").with_help(help);
             return self.fail(diagnostic);
         }
         self.bump();

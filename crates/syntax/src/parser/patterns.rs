@@ -42,10 +42,23 @@ impl Parser<'_> {
             | TokenKind::Char(_)
             | TokenKind::Keyword(Keyword::True | Keyword::False)
             | TokenKind::Punct(Punct::Minus) => self.parse_literal_pattern()?,
+            TokenKind::Keyword(_) if self.at_keyword_pattern() => self.parse_name_pattern()?,
             _ => return self.no_pattern(),
         };
         let span = self.span_from(start);
         Ok(Pattern { kind, span })
+    }
+
+    /// A keyword where a binding stands.
+    fn at_keyword_pattern(&self) -> bool {
+        match self.peek(1) {
+            TokenKind::Punct(Punct::Comma | Punct::RParen | Punct::RBracket) => true,
+            TokenKind::Punct(Punct::FatArrow) => !matches!(
+                self.kind(),
+                TokenKind::Keyword(Keyword::Default | Keyword::Else)
+            ),
+            _ => false,
+        }
     }
 
     fn no_pattern<T>(&mut self) -> Parse<T> {

@@ -95,7 +95,8 @@ impl Parser<'_> {
             return;
         }
         // The declaration that showed a missing `}`; its line end is behind.
-        let is_abandoned = self.token().on_new_line && self.last_error == Some(self.pos);
+        let is_abandoned = self.token().on_new_line
+            && (self.last_error == Some(self.pos) || self.is_behind_misnamed());
         let ends_here = self.at(Punct::RBrace) || self.at(TokenKind::Eof) || is_abandoned;
         if !ends_here && !self.at(Keyword::Case) && !self.at(Keyword::Default) {
             self.report_stmt_rest();
@@ -113,7 +114,7 @@ impl Parser<'_> {
     }
 
     /// Whether `=>` stands between this token and its line end, outside of brackets.
-    fn is_arm(&self, mut at: usize) -> bool {
+    pub(super) fn is_arm(&self, mut at: usize) -> bool {
         loop {
             match self.tokens[at].kind {
                 TokenKind::Punct(Punct::FatArrow) => return true,

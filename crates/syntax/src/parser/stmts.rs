@@ -61,12 +61,13 @@ impl Parser<'_> {
     }
 
     fn at_stmts_end(&self) -> bool {
-        matches!(
-            self.kind(),
-            TokenKind::Punct(Punct::RBrace)
-                | TokenKind::Eof
-                | TokenKind::Keyword(Keyword::Case | Keyword::Default)
-        )
+        !self.at_misnamed()
+            && matches!(
+                self.kind(),
+                TokenKind::Punct(Punct::RBrace)
+                    | TokenKind::Eof
+                    | TokenKind::Keyword(Keyword::Case | Keyword::Default)
+            )
     }
 
     // ------------------------------------------------------------ blocks
@@ -231,13 +232,14 @@ impl Parser<'_> {
     }
 
     fn parse_stmt_kind(&mut self) -> Parse<StmtKind> {
-        if self.at_item() {
+        if self.at_item() && !self.at_misnamed() {
             return self.parse_item_stmt();
         }
         match self.kind() {
+            TokenKind::Keyword(_) if self.at_misnamed() => self.parse_expr_stmt(),
             TokenKind::Keyword(Keyword::Let) => self.parse_let(),
             TokenKind::Keyword(Keyword::Return) => self.parse_return(),
-            TokenKind::Keyword(Keyword::Break) => self.parse_word(StmtKind::Break),
+            TokenKind::Keyword(Keyword::Break) => self.parse_break(),
             TokenKind::Keyword(Keyword::Continue) => self.parse_word(StmtKind::Continue),
             TokenKind::Keyword(Keyword::While) => self.parse_while(),
             TokenKind::Keyword(Keyword::Loop) => self.parse_loop(),
@@ -254,6 +256,17 @@ impl Parser<'_> {
     fn parse_item_stmt(&mut self) -> Parse<StmtKind> {
         let item = self.nested(Self::parse_item)?;
         Ok(StmtKind::Item(Box::new(item)))
+    }
+
+    fn parse_break(&mut self) -> Parse<StmtKind> {
+        self.bump();
+        if self.at_operand() && !self.token().on_new_line {
+            let message = "`break` takes no value";
+            let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span())
+                .with_help("assign it to a variable before the `break`");
+            return self.fail(diagnostic);
+        }
+        Ok(StmtKind::Break)
     }
 
     /// A statement of one word
@@ -297,6 +310,9 @@ impl Parser<'_> {
             true => Some(self.parse_expr()?),
             false => None,
         };
+        if has_value {
+            self.reject_bare_tuple("let a, b =")?;
+        }
         Ok(StmtKind::Let(LetStmt {
             mutable,
             names,
@@ -327,7 +343,11 @@ impl Parser<'_> {
         self.bump();
         match self.at_stmt_end() {
             true => Ok(StmtKind::Return(None)),
-            false => Ok(StmtKind::Return(Some(self.parse_expr()?))),
+            false => {
+                let value = self.parse_expr()?;
+                self.reject_bare_tuple("return")?;
+                Ok(StmtKind::Return(Some(value)))
+            }
         }
     }
 
@@ -354,6 +374,10 @@ impl Parser<'_> {
             TokenKind::Punct(Punct::SlashEq) => self.parse_assign(expr, Some(BinaryOp::Div)),
             TokenKind::Punct(Punct::PercentEq) => self.parse_assign(expr, Some(BinaryOp::Rem)),
             TokenKind::Punct(Punct::ColonEq) => self.parse_foreign_define(expr),
+            TokenKind::Punct(Punct::Comma) => match self.many_targets_end() {
+                Some(end) => self.reject_many_targets(&expr, end),
+                None => Ok(StmtKind::Expr(expr)),
+            },
             _ => Ok(StmtKind::Expr(expr)),
         }
     }
@@ -450,9 +474,11 @@ impl Parser<'_> {
             let value = self.expect_ident("a variable's name")?;
             return self.parse_pairs(key, value);
         }
-        if self.at_ident() && self.at_ahead(1, Keyword::In) {
+        let is_name = self.at_ident() || matches!(self.kind(), TokenKind::Keyword(_));
+        if is_name && self.at_ahead(1, Keyword::In) {
             return self.parse_for_each();
         }
+        self.reject_range_loop()?;
         if self.at(Punct::LBrace) {
             let diagnostic = self
                 .unexpected_here("what to loop over")

@@ -16,6 +16,19 @@ impl Parser<'_> {
         })
     }
 
+    /// A type behind `as`: a `<` behind it compares.
+    pub(super) fn parse_type_in_expr(&mut self) -> Parse<Type> {
+        self.nested(|p| {
+            let start = p.span();
+            let kind = p.parse_type_kind()?;
+            if p.at(Punct::Question) {
+                p.reject_type_suffix()?;
+            }
+            let span = p.span_from(start);
+            Ok(Type { kind, span })
+        })
+    }
+
     fn parse_type_kind(&mut self) -> Parse<TypeKind> {
         match *self.kind() {
             TokenKind::Punct(Punct::Star) => {
