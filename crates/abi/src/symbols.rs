@@ -182,8 +182,8 @@ macro_rules! for_each_symbol {
             /// `value` moved. False when already settled.
             plain fn echo_promise_resolve(promise: ptr, value: ptr) -> bool;
             plain fn echo_promise_reject(promise: ptr, message: ptr, position: i32) -> bool;
-            /// Spawns `entry` with `args` (moved; the first is the future itself) once the future is settled; never when it goes away unsettled.
-            plain fn echo_future_on_done(future: ptr, entry: ptr, args: ptr, position: i32) -> void;
+            /// Spawns `entry` with the future and the word at `arg` (moved) once the future is settled; never when it goes away unsettled.
+            plain fn echo_future_on_done(future: ptr, entry: ptr, arg: ptr, position: i32) -> void;
             /// `all(futures)`: `futures` is a borrowed array of futures; `array` describes `[T]` (null: T is void).
             plain fn echo_all(futures: ptr, array: ptr, position: i32) -> ptr;
             /// `race(futures)`; `result` describes T.

@@ -13,7 +13,7 @@
 //!
 //! # Who keeps it alive
 //! * Its count, as of any other value: plain while one coroutine alone has the future, shared once it crosses. A plain promise is touched by its
-//!   owner only, so it is settled and read without the lock.
+//!   owner only, so it is settled, read and given callbacks without the lock; it is shared when callbacks of it are about to run.
 //! * The coroutine whose result it is ([`RUNNING`]) is not counted. When the last owner goes first, it leaves [`ABANDONED`] behind, under the lock, and
 //!   the end of the coroutine frees. When the end comes first, the last owner frees, once it has seen the lock free: then the end is done with the block.
 //! * A callback of a promise does not keep the promise alive, or one that nobody settles would live for ever by what waits for it. When its last
@@ -24,8 +24,10 @@
 //! A rejected future keeps its [`Failure`] in the slot. Failures know themselves whether anybody observed them; they are watched from
 //! the rejection on, and reported when the future goes away or the program ends.
 
+mod callbacks;
 mod combine;
 
+pub use callbacks::on_done;
 pub use combine::{all, race};
 
 use crate::coroutine::{Completion, Ended};
@@ -33,7 +35,7 @@ use crate::door::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Or
 use crate::failure::Failure;
 use crate::handle;
 use crate::in_place::{self, Name};
-use crate::memory::{self, OutOfMemory};
+use crate::memory::OutOfMemory;
 use crate::panic::{self, Exception};
 use crate::scheduler::{self, Coroutine, Outcome};
 use crate::value::{self, block};
@@ -659,12 +661,10 @@ impl Future {
     /// Under the lock, by somebody who owns the future or is its coroutine.
     #[cold]
     unsafe fn claim_waiters(&self, claimed: &mut Claimed) {
-        // SAFETY: a callback that is about to be called owns the future again that it gave up when it was registered.
+        // SAFETY: promised by the caller.
         unsafe {
             while let Some(node) = self.waiters.pop() {
-                if OnDone::is_without_owner(node) {
-                    handle::retain(self);
-                }
+                callbacks::own_again(node);
                 claimed.push(node);
             }
         }
@@ -703,44 +703,6 @@ unsafe fn deliver_all(mut claimed: Claimed) {
                 _ => (*(*node).object.cast::<Future>()).deliver(node),
             }
         }
-    }
-}
-
-/// A coroutine to be spawned when a future is settled; its arguments follow. The `value` of the waiter is the promise that the arguments refer to and
-/// do not own while it is registered, or null.
-#[repr(C)]
-struct OnDone {
-    waiter: Waiter,
-    entry: *mut EntryDesc,
-}
-
-/// Arguments lie behind the header at this offset, aligned for any type.
-const ON_DONE_ARGS: usize = size_of::<OnDone>().next_multiple_of(16);
-
-/// Spawns `entry` with `args` (moved) once the future is settled. `refers`: the first of the arguments is the future itself.
-pub unsafe fn on_done(
-    future: *mut Future,
-    entry: *mut EntryDesc,
-    args: *const u8,
-    refers: bool,
-    position: u32,
-) {
-    // SAFETY: the caller owns a reference and the arguments, which `entry` describes.
-    unsafe {
-        let this = &*future;
-        share_args(entry, args);
-        block::make_shared(future.cast());
-        if this.settled_or_lock() != PENDING {
-            call_back(entry, args, position);
-            return;
-        }
-        let node = OnDone::create(this, entry, args, position);
-        if refers && !this.is_of_coroutine() {
-            (*node).waiter.value = future.cast();
-            handle::release_with(future, |_| unreachable!("the caller owns it"));
-        }
-        this.waiters.push(node.cast());
-        this.base.lock.unlock();
     }
 }
 
@@ -785,77 +747,6 @@ unsafe fn start_detached(
         debug_assert!((*entry).result.is_null());
         scheduler::spawn(entry, args, ptr::null_mut(), position, completion)
     }
-}
-
-impl OnDone {
-    unsafe fn create(
-        future: &Future,
-        entry: *mut EntryDesc,
-        args: *const u8,
-        position: u32,
-    ) -> *mut OnDone {
-        // SAFETY: `args` is described by the entry and moved here; fresh memory of that size, aligned to 16.
-        unsafe {
-            let bytes = args_bytes(entry);
-            let this: *mut OnDone = memory::take(ON_DONE_ARGS + bytes).cast();
-            if this.is_null() {
-                block::out_of_memory(ON_DONE_ARGS + bytes);
-            }
-            let party = Party::Callback(OnDone::called);
-            let waiting = Waiting::new(Purpose::Notify, position);
-            this.write(OnDone {
-                waiter: Waiter::new(party, &future.base, waiting),
-                entry,
-            });
-            ptr::copy_nonoverlapping(args, OnDone::args(this), bytes);
-            this
-        }
-    }
-
-    fn args(this: *mut OnDone) -> *mut u8 {
-        this.cast::<u8>().wrapping_add(ON_DONE_ARGS)
-    }
-
-    /// Whether it is the callback of a promise that has to own it again before it is called.
-    unsafe fn is_without_owner(node: *const Waiter) -> bool {
-        // SAFETY: a waiter of a future; the `value` of callbacks is set here only.
-        unsafe { (*node).purpose == Purpose::Notify && !(*node).value.is_null() }
-    }
-
-    /// The future is settled, or (`None`) has gone away unsettled.
-    unsafe fn called(node: *mut Waiter, claimed: Option<&mut Claimed>) {
-        let this: *mut OnDone = node.cast();
-        // SAFETY: the callback is claimed; the arguments are moved to the coroutine, or dropped.
-        unsafe {
-            let entry = (*this).entry;
-            match claimed {
-                Some(_) => call_back(entry, OnDone::args(this), (*node).position),
-                None => OnDone::drop_args(this),
-            }
-            memory::give(this.cast(), ON_DONE_ARGS + args_bytes(entry));
-        }
-    }
-
-    /// # Safety
-    /// The node was taken from the queue of a future without owners.
-    unsafe fn drop_args(this: *mut OnDone) {
-        // SAFETY: a future without owners is counted for this drop, and for the one that let it go before: so this is not the last.
-        unsafe {
-            let promise: *mut Future = (*this).waiter.value.cast();
-            if !promise.is_null() {
-                handle::revive(promise, 2);
-            }
-            if let Some(desc) = (*(*this).entry).args.as_ref() {
-                value::drop(OnDone::args(this), desc);
-            }
-        }
-    }
-}
-
-/// Bytes of the arguments of an entry.
-unsafe fn args_bytes(entry: *const EntryDesc) -> usize {
-    // SAFETY: descriptors live as long as the program.
-    unsafe { (*entry).args.as_ref() }.map_or(0, |desc| desc.size as usize)
 }
 
 // ---- rows of the symbol table

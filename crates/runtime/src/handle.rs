@@ -63,6 +63,12 @@ pub unsafe fn retain<T>(block: *const T) {
     unsafe { count(block) }.fetch_sub(1, Relaxed);
 }
 
+/// So many more owners.
+pub unsafe fn retain_times<T>(block: *const T, owners: i32) {
+    // SAFETY: the block is alive as long as the caller does this.
+    unsafe { count(block) }.fetch_sub(owners, Relaxed);
+}
+
 /// One owner less; the last one destroys.
 pub unsafe fn release_with<T>(block: *mut T, destroy: unsafe fn(*mut T)) {
     // SAFETY: the caller gives up its reference.
@@ -81,12 +87,6 @@ pub unsafe fn release(kind: Kind, block: *mut u8) {
             destroy(kind, block);
         }
     }
-}
-
-/// Counts a block that has lost its last owner as shared by so many.
-pub unsafe fn revive<T>(block: *const T, owners: i32) {
-    // SAFETY: the caller alone knows the block.
-    unsafe { count(block) }.store(-owners, Relaxed);
 }
 
 /// Whether the caller is the only owner.

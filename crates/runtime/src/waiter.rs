@@ -86,8 +86,10 @@ pub enum Purpose {
     TryAwait,
     /// Gets the value, or is told of the failure.
     AwaitStatus,
-    /// A callback on a future.
+    /// A callback of a future that decides what to do.
     Notify,
+    /// Callbacks of a future that are coroutines.
+    CallBack,
     Lock,
     ReadLock,
     WaitGroup,
@@ -110,9 +112,11 @@ impl Purpose {
             Purpose::SelectSend | Purpose::SelectSendResult | Purpose::SelectReceive => {
                 Operation::Select
             }
-            Purpose::Await | Purpose::TryAwait | Purpose::AwaitStatus | Purpose::Notify => {
-                Operation::Await
-            }
+            Purpose::Await
+            | Purpose::TryAwait
+            | Purpose::AwaitStatus
+            | Purpose::Notify
+            | Purpose::CallBack => Operation::Await,
             Purpose::Lock => Operation::Lock,
             Purpose::ReadLock => Operation::ReadLock,
             Purpose::WaitGroup => Operation::WaitGroup,
@@ -266,6 +270,13 @@ impl Queue {
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.tail().is_null()
+    }
+
+    /// The one that was put in last, stale or not.
+    #[inline(always)]
+    pub fn last(&self) -> Option<*mut Waiter> {
+        let tail = self.tail();
+        (!tail.is_null()).then_some(tail)
     }
 
     /// How many are in it.

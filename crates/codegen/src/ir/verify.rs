@@ -502,13 +502,9 @@ impl Checker<'_> {
                 args.len()
             ));
         }
-        let tuple = args.iter().find_map(|arg| match arg {
-            RtArg::Tuple(vars) => Some(vars.as_slice()),
-            _ => None,
-        });
         args.iter().try_for_each(|arg| match arg {
             RtArg::Place(place) => self.place(place),
-            RtArg::Entry(entry) => self.entry(entry.0, tuple.unwrap_or_default()),
+            RtArg::Entry(entry) => self.entry(entry.0, &entry_args(name, args)),
             _ => Ok(()),
         })
     }
@@ -545,4 +541,14 @@ impl Checker<'_> {
             },
         }
     }
+}
+
+/// What the entry that is passed to a runtime function gets: the tuple, and before it the future that it is a callback of.
+fn entry_args(name: &str, args: &[RtArg]) -> Vec<Var> {
+    let passed = args.iter().flat_map(|arg| match arg {
+        RtArg::Value(Operand::Var(var)) if name == "echo_future_on_done" => vec![*var],
+        RtArg::Tuple(vars) => vars.clone(),
+        _ => Vec::new(),
+    });
+    passed.collect()
 }

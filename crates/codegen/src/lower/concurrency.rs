@@ -81,7 +81,7 @@ impl<'p> Body<'_, 'p> {
         self.runtime(symbol, args, given.result, given.span)
     }
 
-    /// The coroutine that is started gets the future itself, to ask it for its end, and the function.
+    /// The coroutine that is started gets the future itself, to ask it for its end, from the runtime, and the function.
     pub fn on_done(&mut self, given: &Given<'_>) -> Operand {
         let args = [0, 1].map(|index| self.arg_var(given, index));
         let [future, function] = args.map(|var| self.builder.ty(var));
@@ -90,7 +90,7 @@ impl<'p> Body<'_, 'p> {
         let args = vec![
             RtArg::Value(Operand::Var(args[0])),
             RtArg::Entry(entry),
-            RtArg::Tuple(args.to_vec()),
+            RtArg::Tuple(vec![args[1]]),
         ];
         self.runtime("echo_future_on_done", args, Ty::VOID, given.span)
     }

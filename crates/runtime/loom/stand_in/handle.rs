@@ -114,9 +114,9 @@ pub unsafe fn release_with<T>(block: *mut T, destroy: unsafe fn(*mut T)) {
     }
 }
 
-pub unsafe fn revive<T>(block: *const T, count: i32) {
-    // SAFETY: the caller alone knows the block.
-    unsafe { (*owners(block)).count.store(count.into(), Relaxed) };
+pub unsafe fn retain_times<T>(block: *const T, more: i32) {
+    // SAFETY: as in `retain`.
+    unsafe { (*owners(block)).count.fetch_add(more.into(), Relaxed) };
 }
 
 /// Whether several threads may see it.

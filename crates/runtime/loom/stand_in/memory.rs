@@ -30,6 +30,10 @@ impl Magazine {
     }
 }
 
+pub fn room(bytes: usize) -> usize {
+    bytes
+}
+
 pub fn take(bytes: usize) -> *mut u8 {
     // SAFETY: any size may be asked for.
     unsafe { libc::malloc(bytes) }.cast()

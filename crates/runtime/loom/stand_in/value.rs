@@ -99,6 +99,10 @@ pub unsafe fn release(block: *mut u8, _desc: &TypeDesc) {
     unsafe { handle::release_with(block.cast(), future::destroy) }
 }
 
+pub fn field_type(_desc: &TypeDesc, _number: usize) -> &'static TypeDesc {
+    unreachable!("no model has values with parts")
+}
+
 pub fn type_name(_desc: &TypeDesc) -> &'static str {
     "?"
 }
@@ -128,6 +132,11 @@ pub fn index_out_of_range(_index: i64, _len: usize, _position: i32) -> Outcome {
 pub mod block {
     pub fn out_of_memory(bytes: usize) -> ! {
         panic!("no memory for {bytes} bytes")
+    }
+
+    pub unsafe fn is_plain(block: *mut u8) -> bool {
+        // SAFETY: passed on.
+        unsafe { !crate::handle::is_shared(block) }
     }
 
     pub unsafe fn is_shared(block: *mut u8) -> bool {

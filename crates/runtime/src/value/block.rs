@@ -223,6 +223,13 @@ pub unsafe fn make_shared(block: *mut u8) -> bool {
     }
 }
 
+/// Whether one coroutine alone may see the block, which is not immortal.
+#[inline]
+pub unsafe fn is_plain(block: *mut u8) -> bool {
+    // SAFETY: the caller owns the block.
+    unsafe { count(block).load(Relaxed) > 0 }
+}
+
 /// Whether several coroutines may see the block.
 #[inline]
 pub unsafe fn is_shared(block: *mut u8) -> bool {

@@ -1,0 +1,300 @@
+//! Callbacks: coroutines to be spawned when a future is settled.
+//!
+//! They stand in the future's queue like everybody who waits, but in groups: a callback that is registered behind another one of the same entry, with
+//! nobody in between, goes into the same block, so that most registrations allocate nothing.
+//!
+//! A callback that gets its future as the first argument has none in its record: the waiter knows it. What owns the future meanwhile is said in
+//! [`future`](super).
+
+use super::{Future, PENDING, call_back, share_args};
+use crate::door::Ordering::Relaxed;
+use crate::handle;
+use crate::memory;
+use crate::value::{self, block};
+use crate::waiter::{Claimed, Party, Purpose, Queue, Waiter, Waiting};
+use echo_abi::layout::{EntryDesc, TypeDesc};
+use std::ptr;
+
+/// Callbacks of one entry, registered one after the other. So many records follow: the position of the registration, and the arguments.
+///
+/// The `value` of the waiter is the future, if that is the first argument, or null.
+#[repr(C)]
+struct Group {
+    waiter: Waiter,
+    entry: *mut EntryDesc,
+    /// Of one callback.
+    args_bytes: u32,
+    len: u16,
+    /// Records that the block has room for.
+    room: u16,
+}
+
+/// Before the arguments of a record.
+const POSITION_BYTES: usize = 8;
+const WORD_BYTES: usize = 8;
+
+/// Groups grow to this size: one after the other takes twice the room.
+const LARGEST_BYTES: usize = 384;
+
+/// Spawns `entry` with `args` (moved) once the future is settled. `refers`: the coroutine gets the future itself first, and `args` is the function that
+/// comes behind it.
+#[inline(always)]
+pub unsafe fn on_done(
+    future: *mut Future,
+    entry: *mut EntryDesc,
+    args: *const u8,
+    refers: bool,
+    position: u32,
+) {
+    // SAFETY: the caller owns a reference and the arguments, which `entry` describes. What is plain is known to nobody else.
+    unsafe {
+        let this = &*future;
+        if refers
+            && this.state.load(Relaxed) == PENDING
+            && block::is_plain(future.cast())
+            && !block::is_plain(args.cast::<*mut u8>().read())
+            && let Some(group) = Group::with_room(this, entry)
+        {
+            return (*group).put(args, WORD_BYTES, position);
+        }
+        on_done_anyhow(future, entry, args, refers, position)
+    }
+}
+
+#[inline(never)]
+unsafe fn on_done_anyhow(
+    future: *mut Future,
+    entry: *mut EntryDesc,
+    args: *const u8,
+    refers: bool,
+    position: u32,
+) {
+    // SAFETY: as in `on_done`. A promise that is plain has no coroutine that settles it.
+    unsafe {
+        let this = &*future;
+        match refers {
+            true => value::share(args.cast_mut(), function_type(entry)),
+            false => share_args(entry, args),
+        }
+        let is_promise = !this.is_of_coroutine();
+        if is_promise && block::is_plain(future.cast()) && this.outcome() == PENDING {
+            return Group::add(this, entry, args, refers, position);
+        }
+        block::make_shared(future.cast());
+        if this.settled_or_lock() != PENDING {
+            let future = refers.then_some(future);
+            return start(future, entry, args, position);
+        }
+        if refers && !is_promise {
+            handle::retain(future);
+        }
+        Group::add(this, entry, args, refers, position);
+        this.base.lock.unlock();
+    }
+}
+
+/// Spawns a callback of a settled future, with arguments that are shared.
+unsafe fn start(
+    future: Option<*mut Future>,
+    entry: *mut EntryDesc,
+    args: *const u8,
+    position: u32,
+) {
+    // SAFETY: the caller owns a reference to the future, and the arguments.
+    unsafe {
+        match future {
+            Some(future) => {
+                handle::retain(future);
+                start_with(future, entry, args, position);
+            }
+            None => call_back(entry, args, position),
+        }
+    }
+}
+
+/// As [`start`], with a reference to the future that the coroutine gets.
+unsafe fn start_with(future: *mut Future, entry: *mut EntryDesc, word: *const u8, position: u32) {
+    // SAFETY: the caller owns the reference, and the word.
+    unsafe {
+        let args = [future.cast::<u8>(), word.cast::<*mut u8>().read()];
+        call_back(entry, args.as_ptr().cast(), position);
+    }
+}
+
+/// The type of what comes behind the future.
+unsafe fn function_type(entry: *const EntryDesc) -> &'static TypeDesc {
+    // SAFETY: descriptors live as long as the program; the entry takes a future and a function.
+    value::field_type(unsafe { &*(*entry).args }, 1)
+}
+
+/// Bytes of the arguments of an entry.
+unsafe fn args_bytes(entry: *const EntryDesc) -> usize {
+    // SAFETY: descriptors live as long as the program.
+    unsafe { (*entry).args.as_ref() }.map_or(0, |desc| desc.size as usize)
+}
+
+/// Bytes of a record with so many of arguments.
+#[inline]
+fn record_bytes(args_bytes: usize) -> usize {
+    POSITION_BYTES + args_bytes.next_multiple_of(WORD_BYTES)
+}
+
+/// Under the lock of a future that is about to be settled, by somebody who owns it or is its coroutine: the callbacks of a waiter just taken from its queue,
+/// if it is a group, own the promise again that they did not while they were registered.
+pub unsafe fn own_again(node: *const Waiter) {
+    // SAFETY: a waiter of a future; the promise is alive.
+    unsafe {
+        if (*node).purpose != Purpose::CallBack {
+            return;
+        }
+        let (group, future): (*const Group, *mut Future) = (node.cast(), (*node).value.cast());
+        if !future.is_null() && !(*future).is_of_coroutine() {
+            block::make_shared(future.cast());
+            handle::retain_times(future, i32::from((*group).len));
+        }
+    }
+}
+
+impl Group {
+    /// The group that a callback goes to that is registered now, if there is one with room. Under the lock, or by the only one who knows the future.
+    #[inline(always)]
+    unsafe fn with_room(future: &Future, entry: *const EntryDesc) -> Option<*mut Group> {
+        // SAFETY: the last waiter is alive.
+        unsafe {
+            let last = Group::last(future)?;
+            ((*last).entry.cast_const() == entry && (*last).len < (*last).room).then_some(last)
+        }
+    }
+
+    /// The group behind which nobody waits.
+    #[inline(always)]
+    unsafe fn last(future: &Future) -> Option<*mut Group> {
+        // SAFETY: the last waiter is alive; if its purpose is to call back, it is a group.
+        let is_group = |last: &*mut Waiter| unsafe { (**last).purpose } == Purpose::CallBack;
+        future
+            .waiters
+            .last()
+            .filter(is_group)
+            .map(|last| last.cast())
+    }
+
+    /// Adds a callback behind everybody who waits. Under the lock, or by the only one who knows the future.
+    unsafe fn add(
+        future: &Future,
+        entry: *mut EntryDesc,
+        args: *const u8,
+        refers: bool,
+        position: u32,
+    ) {
+        // SAFETY: passed on; groups of one entry have arguments of one kind.
+        unsafe {
+            let group = match Group::with_room(future, entry) {
+                Some(group) => group,
+                None => Group::append(future, entry, refers),
+            };
+            (*group).put(args, (*group).args_bytes as usize, position);
+        }
+    }
+
+    /// A new group behind everybody who waits.
+    unsafe fn append(future: &Future, entry: *mut EntryDesc, refers: bool) -> *mut Group {
+        // SAFETY: a group is alive as long as it is queued; fresh memory of that size, aligned to 16.
+        unsafe {
+            let args_bytes = if refers {
+                WORD_BYTES
+            } else {
+                args_bytes(entry)
+            };
+            let record_bytes = record_bytes(args_bytes);
+            let least = size_of::<Group>() + record_bytes;
+            let wanted = Group::last(future).map_or(0, |last| 2 * (*last).bytes());
+            let room = (memory::room(least.max(wanted.min(LARGEST_BYTES))) - size_of::<Group>())
+                / record_bytes;
+            let bytes = size_of::<Group>() + room * record_bytes;
+            let this: *mut Group = memory::take(bytes).cast();
+            if this.is_null() {
+                block::out_of_memory(bytes);
+            }
+            let future_word = match refers {
+                true => ptr::from_ref(future).cast_mut().cast(),
+                false => ptr::null_mut(),
+            };
+            let waiting = Waiting::with_value(Purpose::CallBack, future_word, 0);
+            this.write(Group {
+                waiter: Waiter::new(Party::Callback(Group::called), &future.base, waiting),
+                entry,
+                args_bytes: args_bytes as u32,
+                len: 0,
+                room: room as u16,
+            });
+            Queue::push(&future.waiters, this.cast());
+            this
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Group>() + usize::from(self.room) * record_bytes(self.args_bytes as usize)
+    }
+
+    #[inline(always)]
+    unsafe fn record(this: *mut Group, index: u16, args_bytes: usize) -> *mut u8 {
+        // SAFETY: the group has so many records.
+        unsafe {
+            let offset = usize::from(index) * record_bytes(args_bytes);
+            this.add(1).cast::<u8>().add(offset)
+        }
+    }
+
+    /// Adds a record, for which there is room; the group is of so many bytes of arguments.
+    #[inline(always)]
+    unsafe fn put(&mut self, args: *const u8, args_bytes: usize, position: u32) {
+        // SAFETY: the record is free; the arguments are moved there.
+        unsafe {
+            let record = Group::record(self, self.len, args_bytes);
+            record.cast::<u64>().write(position.into());
+            copy_args(args, record.add(POSITION_BYTES), args_bytes);
+        }
+        self.len += 1;
+    }
+
+    /// The future is settled, or (`None`) has gone away unsettled.
+    unsafe fn called(node: *mut Waiter, claimed: Option<&mut Claimed>) {
+        let this: *mut Group = node.cast();
+        // SAFETY: the group is claimed; the arguments are moved to the coroutines, or dropped.
+        unsafe {
+            let (entry, future) = ((*this).entry, (*node).value.cast::<Future>());
+            for index in 0..(*this).len {
+                let record = Group::record(this, index, (*this).args_bytes as usize);
+                let args = record.add(POSITION_BYTES);
+                let position = record.cast::<u64>().read() as u32;
+                match (claimed.is_some(), future.is_null()) {
+                    (true, false) => start_with(future, entry, args, position),
+                    (true, true) => call_back(entry, args, position),
+                    (false, false) => value::drop(args, function_type(entry)),
+                    (false, true) => drop_args(entry, args),
+                }
+            }
+            memory::give(this.cast(), (*this).bytes());
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn copy_args(from: *const u8, to: *mut u8, bytes: usize) {
+    // SAFETY: both places have so many bytes and do not overlap.
+    unsafe {
+        match bytes {
+            WORD_BYTES => to.cast::<u64>().write(from.cast::<u64>().read_unaligned()),
+            _ => ptr::copy_nonoverlapping(from, to, bytes),
+        }
+    }
+}
+
+unsafe fn drop_args(entry: *const EntryDesc, args: *mut u8) {
+    // SAFETY: the caller owns the arguments, which `entry` describes.
+    unsafe {
+        if let Some(desc) = (*entry).args.as_ref() {
+            value::drop(args, desc);
+        }
+    }
+}
