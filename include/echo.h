@@ -440,17 +440,19 @@ ECHO_PLAIN void echo_print(void *value, const void *desc);
 ECHO_PLAIN void echo_print_string(void *text);
 /** Prints without newline. */
 ECHO_PLAIN void echo_print_int(int64_t number);
-/** `out` becomes a consistent snapshot of a managed global. */
+/** `out` becomes a consistent snapshot of a global, behind whose value lies its lock, a byte. */
 ECHO_PLAIN void echo_global_load(void *global, void *out, const void *desc);
 /** The global takes `value` (moved); what it held is dropped. */
 ECHO_PLAIN void echo_global_store(void *global, void *value, const void *desc);
-/** The global, an array, takes one more element (moved); nobody sees it half done. */
-ECHO_PLAIN void echo_global_push(void *global, const void *element, void *value);
+/** Takes the lock of a global, at that address, which somebody else holds. */
+ECHO_PLAIN void echo_global_lock(void *lock);
 
 /* strings */
 ECHO_PLAIN void *echo_string_concat(void *left, void *right);
 /** As echo_string_concat, but `left` is moved; in place where it has no other owner. */
 ECHO_PLAIN void *echo_string_append(void *left, void *right);
+/** The string in `place` gets the text at its end; in place, unless it has other owners. */
+ECHO_PLAIN void echo_string_push(void *place, void *text);
 ECHO_PLAIN bool echo_string_equal(void *left, void *right);
 ECHO_PLAIN int32_t echo_string_compare(void *left, void *right);
 /** The character at `index`, counted in characters; panics when out of range. */

@@ -49,17 +49,19 @@ macro_rules! for_each_symbol {
             plain fn echo_print_string(text: ptr) -> void;
             /// Prints without newline.
             plain fn echo_print_int(number: i64) -> void;
-            /// `out` becomes a consistent snapshot of a managed global.
+            /// `out` becomes a consistent snapshot of a global, behind whose value lies its lock, a byte.
             plain fn echo_global_load(global: ptr, out: ptr, desc: ptr) -> void;
             /// The global takes `value` (moved); what it held is dropped.
             plain fn echo_global_store(global: ptr, value: ptr, desc: ptr) -> void;
-            /// The global, an array, takes one more element (moved); nobody sees it half done.
-            plain fn echo_global_push(global: ptr, element: ptr, value: ptr) -> void;
+            /// Takes the lock of a global, at that address, which somebody else holds.
+            plain fn echo_global_lock(lock: ptr) -> void;
 
             // ---- strings
             plain fn echo_string_concat(left: ptr, right: ptr) -> ptr;
             /// As `echo_string_concat`, but `left` is moved; in place where it has no other owner.
             plain fn echo_string_append(left: ptr, right: ptr) -> ptr;
+            /// The string in `place` gets the text at its end; in place, unless it has other owners.
+            plain fn echo_string_push(place: ptr, text: ptr) -> void;
             plain fn echo_string_equal(left: ptr, right: ptr) -> bool;
             plain fn echo_string_compare(left: ptr, right: ptr) -> i32;
             /// The character at `index`, counted in characters; panics when out of range.

@@ -82,6 +82,7 @@ impl Build {
             ty,
             name: Some(name.to_string()),
             borrowed: false,
+            global: false,
         });
         Var(self.function.vars.len() as u32 - 1)
     }
@@ -97,6 +98,7 @@ impl Build {
                 ty,
                 name: None,
                 borrowed: false,
+                global: false,
             })
             .collect();
         function.blocks[0].terminator = Some(Terminator::Return(None));

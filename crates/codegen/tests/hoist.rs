@@ -47,8 +47,60 @@ fn reading_by_the_counter() {
 fn storing_by_the_counter_and_below_a_fixed_index() {
     has(
         "func f(m: *[[int]], k: int) { for j in 0..9 { m[k][j] += m[0][j] } }",
-        &["is alone", "[alone unchecked j.2] ="],
+        &["is alone", "[alone unchecked j.2] add"],
     );
+}
+
+#[test]
+fn loops_that_count_by_hand() {
+    has(
+        "func f(a: [int], n: int) -> int { let s = 0\n let i = 0\n while i < n { s += a[i]\n i += 1 }\n return s }",
+        &["array length", "[unchecked i.3]", "wrapping"],
+    );
+    has(
+        "func f(a: [int]) -> int { let s = 0\n let i = 0\n while i < a.len() { s += a[i]\n i += 2 }\n return s }",
+        &["[unchecked i.2]"],
+    );
+    has(
+        "struct S { a: [int] }\nfunc f(s: *S) { let i = 0\n while s.a.len() > i { s.a[i] = 1\n i += 1 } }",
+        &["[alone unchecked i.1] ="],
+    );
+    has(
+        "func f(a: [int]) -> int { let s = 0\n let i = 0\n while i < a.len() - 1 { if a[i] > a[i + 1] { s += 1 }\n i += 1 }\n return s }",
+        &["[unchecked i.2]"],
+    );
+    // The step is looked at before the loop.
+    has(
+        "func f(a: *[bool], n: int, p: int) { let j = p * p\n while j <= n { a[j] = false\n j += p } }",
+        &["[alone unchecked j.3] =", "ge int p.2, 1"],
+    );
+}
+
+#[test]
+fn indexes_beside_the_counter() {
+    has(
+        "func f(a: *[int], n: int) { let i = 1\n while i < n { a[i] = a[i - 1] + a[i + 1]\n i += 1 } }",
+        &["ge int i.2, 1", "[alone unchecked i.2] ="],
+    );
+}
+
+#[test]
+fn counters_that_do_something_else_have_none() {
+    for body in [
+        // Behind the step.
+        "i += 1\n s += a[i]",
+        // In two places.
+        "if s > 3 { i += 1 } else { i += 2 }\n s += a[i]",
+        "s += a[i]\n if s > 3 { i += 1\n continue }\n i += 2",
+        "s += a[i]\n i -= 1",
+        "s += a[i]\n i += step\n step += 1",
+        "s += a[i]\n n += 1\n i += 1",
+        "let j = s\n s += a[j]\n j = i + 1\n i += 1",
+    ] {
+        has_no_second_version(&format!(
+            "func f(a: [int], m: int, step0: int) -> int {{ let s = 0\n let i = 0\n let n = m\n let step = step0\n while i < n {{ {body} }}\n return s }}"
+        ));
+    }
 }
 
 #[test]

@@ -296,12 +296,17 @@ impl<'a> Body<'_, 'a> {
 
     /// A call that may unwind: an `invoke` where something is to be dropped. The name of the result, empty for `void`.
     pub fn call(&mut self, result: &str, callee: &str, args: &str) -> String {
+        self.call_marked(result, callee, args, "")
+    }
+
+    /// As [`Body::call`]; `marks` are attributes of the call.
+    fn call_marked(&mut self, result: &str, callee: &str, args: &str, marks: &str) -> String {
         let pad = self.pad();
         let (verb, after) = match &pad {
             None => ("call", None),
             Some(_) => ("invoke", Some(self.label("after"))),
         };
-        let mut text = format!("{verb} {result} {callee}({args})");
+        let mut text = format!("{verb} {result} {callee}({args}){marks}");
         if let (Some(pad), Some(after)) = (&pad, &after) {
             write!(text, " to label %{after} unwind label %{pad}")
                 .expect("writing to a string cannot fail");
@@ -318,10 +323,10 @@ impl<'a> Body<'_, 'a> {
         name
     }
 
-    /// Calls something that panics and never returns; ends the block.
+    /// Calls something that panics and never returns; ends the block. Where two such calls were made one, a trace would tell the line of the other.
     pub fn call_never(&mut self, name: &'static str, args: &str) {
         self.emitter.runtime.insert(name);
-        self.call("void", &format!("@{name}"), args);
+        self.call_marked("void", &format!("@{name}"), args, " nomerge");
         self.line("unreachable");
     }
 

@@ -10,6 +10,7 @@ mod debug;
 mod desc;
 mod fast_path;
 mod function;
+mod global;
 mod lock_path;
 mod ops;
 mod place;

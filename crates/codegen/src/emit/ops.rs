@@ -27,6 +27,7 @@ impl Body<'_, '_> {
             }
             Op::Load { dst, place, borrow } => self.load(*dst, place, *borrow),
             Op::Store { place, value } => self.store(place, value, instr),
+            Op::Update { place, op, value } => self.update(place, *op, value),
             Op::Arith {
                 dst,
                 op,
@@ -125,7 +126,7 @@ impl Body<'_, '_> {
                 let llvm = self.emitter.global_type(ty);
                 let align = layout::layout(self.emitter.program, ty).align;
                 let mut value = self.temp(&format!(
-                    "load atomic {llvm}, ptr {symbol} monotonic, align {align}"
+                    "load atomic {llvm}, ptr {symbol} acquire, align {align}"
                 ));
                 if ty == Ty::BOOL {
                     value = self.temp(&format!("icmp ne i8 {value}, 0"));
@@ -142,7 +143,7 @@ impl Body<'_, '_> {
                     value = self.temp(&format!("zext i1 {value} to i8"));
                 }
                 self.line(&format!(
-                    "store atomic {llvm} {value}, ptr {symbol} monotonic, align {align}"
+                    "store atomic {llvm} {value}, ptr {symbol} release, align {align}"
                 ));
             }
             Op::GlobalAddress { dst, global } => {
@@ -197,8 +198,7 @@ impl Body<'_, '_> {
         if llvm == "{}" {
             return;
         }
-        let Address { pointer, kind } = address;
-        let value = self.temp(&format!("load {llvm}, ptr {pointer}{kind}"));
+        let value = self.load_at(&address, &llvm);
         self.assign(dst, &value);
         if !borrow {
             self.dup_at(&slot_of(dst), place.ty);
@@ -207,8 +207,11 @@ impl Body<'_, '_> {
 
     fn store(&mut self, place: &Place, value: &Operand, instr: &Instr) {
         let llvm = self.emitter.ty(place.ty);
+        if self.is_global(place.root) {
+            return self.store_in_global(place, value);
+        }
         self.unwind_with_consumed(instr);
-        let Address { pointer, kind } = self.address_mut(place);
+        let Address { pointer, kind, .. } = self.address_mut(place);
         self.unwind.clone_from(&instr.unwind);
         if llvm == "{}" {
             return;
@@ -224,6 +227,15 @@ impl Body<'_, '_> {
         let value = self.value(value);
         self.line(&format!("store {llvm} {value}, ptr {pointer}{kind}"));
         self.drop_at(&slot, place.ty);
+    }
+
+    fn update(&mut self, place: &Place, op: BinaryOp, value: &Operand) {
+        let llvm = self.emitter.ty(place.ty);
+        let value = self.value(value);
+        let Address { pointer, kind, .. } = self.address_mut(place);
+        let old = self.temp(&format!("load {llvm}, ptr {pointer}{kind}"));
+        let new = self.arith(op, &old, &value, place.ty);
+        self.line(&format!("store {llvm} {new}, ptr {pointer}{kind}"));
     }
 
     fn header(&mut self, dst: Var, value: &Operand, which: Header) {

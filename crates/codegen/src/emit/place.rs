@@ -15,20 +15,35 @@ pub struct Address {
     pub pointer: String,
     /// What loads and stores there are marked with.
     pub kind: &'static str,
+    /// It is a global, which the main coroutine may assign meanwhile.
+    is_global: bool,
+}
+
+/// What is to be done with a place.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Change,
+    /// In a global, whose lock is held: what it leads to is shared, before and after.
+    ChangeShared,
 }
 
 impl Body<'_, '_> {
     /// The address for reading. Nothing is made unique; a missing key reads from the constant zero value.
     pub fn address(&mut self, place: &Place) -> Address {
-        self.walk(place, false)
+        self.walk(place, Access::Read)
     }
 
     /// The address for changing what is there: every block on the way is made the only owner's.
     pub fn address_mut(&mut self, place: &Place) -> Address {
-        self.walk(place, true)
+        let access = match self.is_global(place.root) {
+            true => Access::ChangeShared,
+            false => Access::Change,
+        };
+        self.walk(place, access)
     }
 
-    fn walk(&mut self, place: &Place, mutable: bool) -> Address {
+    fn walk(&mut self, place: &Place, access: Access) -> Address {
         let root_ty = self.var_ty(place.root);
         let mut kind = "";
         let (mut pointer, mut ty) = match self.emitter.program.types.kind(root_ty) {
@@ -41,16 +56,27 @@ impl Body<'_, '_> {
             }
             _ => (slot_of(place.root), root_ty),
         };
+        let mut is_global = self.is_global(place.root);
         for step in &place.path {
-            (pointer, ty) = self.step(&Address { pointer, kind }, ty, step, mutable);
+            let address = Address {
+                pointer,
+                kind,
+                is_global,
+            };
+            (pointer, ty) = self.step(&address, ty, step, access);
+            is_global = false;
             if matches!(step, Step::Index { .. } | Step::Key(_)) {
                 kind = CONTENTS;
             }
         }
-        Address { pointer, kind }
+        Address {
+            pointer,
+            kind,
+            is_global,
+        }
     }
 
-    fn step(&mut self, address: &Address, ty: Ty, step: &Step, mutable: bool) -> (String, Ty) {
+    fn step(&mut self, address: &Address, ty: Ty, step: &Step, access: Access) -> (String, Ty) {
         match step {
             Step::Field(index) => self.member(&address.pointer, ty, *index, *index),
             Step::Payload(index) => {
@@ -64,8 +90,11 @@ impl Body<'_, '_> {
                 index,
                 checked,
                 alone,
-            } => self.element(address, ty, index, *checked, mutable && !alone),
-            Step::Key(key) => self.entry(address, ty, key, mutable),
+            } => {
+                let access = if *alone { Access::Read } else { access };
+                self.element(address, ty, index, *checked, access)
+            }
+            Step::Key(key) => self.entry(address, ty, key, access),
         }
     }
 
@@ -85,7 +114,7 @@ impl Body<'_, '_> {
         ty: Ty,
         index: &Operand,
         checked: bool,
-        make_unique: bool,
+        access: Access,
     ) -> (String, Ty) {
         let TyKind::Array(element) = *self.emitter.program.types.kind(ty) else {
             unreachable!("only arrays are indexed in a place");
@@ -95,8 +124,8 @@ impl Body<'_, '_> {
         if checked {
             self.check_index(&block, &index);
         }
-        if make_unique {
-            block = self.unique(address, &block, element);
+        if access != Access::Read {
+            block = self.unique(address, &block, element, access);
         }
         let data = self.temp(&format!(
             "getelementptr inbounds i8, ptr {block}, i64 {ARRAY_DATA}"
@@ -110,8 +139,18 @@ impl Body<'_, '_> {
 
     /// The pointer to a block that is at the address.
     fn block_at(&mut self, address: &Address) -> String {
-        let Address { pointer, kind } = address;
-        self.temp(&format!("load ptr, ptr {pointer}{kind}"))
+        self.load_at(address, "ptr")
+    }
+
+    /// What is at the address.
+    pub fn load_at(&mut self, address: &Address, llvm: &str) -> String {
+        let Address { pointer, kind, .. } = address;
+        if address.is_global && llvm == "ptr" {
+            return self.temp(&format!(
+                "load atomic ptr, ptr {pointer} unordered, align 8"
+            ));
+        }
+        self.temp(&format!("load {llvm}, ptr {pointer}{kind}"))
     }
 
     fn check_index(&mut self, block: &str, index: &str) {
@@ -129,6 +168,14 @@ impl Body<'_, '_> {
         });
     }
 
+    /// Whether the shared block has one owner, as an `i1`: for who alone can make it more.
+    pub fn is_alone_shared(&mut self, block: &str) -> String {
+        let count = self.temp(&format!(
+            "load atomic i32, ptr {block} acquire, align 4{COUNT}"
+        ));
+        self.temp(&format!("icmp eq i32 {count}, -1"))
+    }
+
     /// Whether the block has one owner, as an `i1`.
     pub fn is_alone(&mut self, block: &str) -> String {
         let count = self.temp(&format!(
@@ -138,8 +185,12 @@ impl Body<'_, '_> {
     }
 
     /// The block of the array at `address`, which has no other owner then.
-    fn unique(&mut self, address: &Address, block: &str, element: Ty) -> String {
-        let single = self.is_alone(block);
+    fn unique(&mut self, address: &Address, block: &str, element: Ty, access: Access) -> String {
+        let is_shared = access == Access::ChangeShared;
+        let single = match is_shared {
+            true => self.is_alone_shared(block),
+            false => self.is_alone(block),
+        };
         let (copy, on) = (self.label("copy"), self.label("unique"));
         self.line(&format!(
             "br i1 {single}, label %{on}, label %{copy}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
@@ -148,26 +199,36 @@ impl Body<'_, '_> {
         let desc = self.emitter.desc(element);
         let pointer = &address.pointer;
         self.call_plain("echo_array_unique", &format!("ptr {pointer}, ptr {desc}"));
+        if is_shared {
+            self.share_block(pointer);
+        }
         self.line(&format!("br label %{on}"));
         self.start(&on);
         self.block_at(address)
     }
 
-    fn entry(&mut self, address: &Address, ty: Ty, key: &Operand, mutable: bool) -> (String, Ty) {
+    fn entry(&mut self, address: &Address, ty: Ty, key: &Operand, access: Access) -> (String, Ty) {
         let TyKind::Map(key_ty, value_ty) = *self.emitter.program.types.kind(ty) else {
             unreachable!("only maps have keys");
         };
         let key_llvm = self.emitter.ty(key_ty);
         let slot = self.slot(&key_llvm);
+        let is_constant = matches!(key, Operand::Const(_));
         let key = self.typed(key);
         self.line(&format!("store {key}, ptr {slot}"));
         let desc = self.emitter.desc(ty);
-        if mutable {
+        if access != Access::Read {
+            if access == Access::ChangeShared && !is_constant {
+                self.share(&slot, key_ty);
+            }
             self.emitter.runtime.insert("echo_map_entry");
             let found = self.temp(&format!(
                 "call ptr @echo_map_entry(ptr {}, ptr {desc}, ptr {slot})",
                 address.pointer
             ));
+            if access == Access::ChangeShared {
+                self.share_block(&address.pointer);
+            }
             return (found, value_ty);
         }
         self.emitter.runtime.insert("echo_map_get");

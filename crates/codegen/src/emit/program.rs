@@ -104,7 +104,7 @@ define i32 @main(i32 %argc, ptr %argv) uwtable {
         })
     }
 
-    /// Storage of the globals and the function that drops them.
+    /// Storage of the globals, each followed by its lock, and the function that drops them.
     fn define_globals(&mut self) -> String {
         let mut out = String::new();
         let mut drops = String::new();
@@ -117,8 +117,11 @@ define i32 @main(i32 %argc, ptr %argv) uwtable {
                 false => "zeroinitializer".to_string(),
             };
             let llvm = self.global_type(global.ty);
-            writeln!(out, "{name} = internal global {llvm} {zero}, align 8")
-                .expect("writing to a string cannot fail");
+            writeln!(
+                out,
+                "{name} = internal global <{{ {llvm}, i8 }}> <{{ {llvm} {zero}, i8 0 }}>, align 8"
+            )
+            .expect("writing to a string cannot fail");
             if layout::is_managed(program, global.ty) {
                 if !has_zero {
                     drops.push_str(&self.skip_unset(number, &name, global.ty));

@@ -1,6 +1,6 @@
 //! `echo_array_push` in place: where the array has one owner and room, a store and a new length.
 
-use super::debug::{CONTENTS, COUNT, LENGTH};
+use super::debug::{CONTENTS, LENGTH};
 use super::function::{Body, slot_of};
 use crate::ir::{RtArg, Var};
 use crate::layout;
@@ -23,16 +23,16 @@ impl Body<'_, '_> {
     }
 
     /// Pushes to the array at `place` in place, or by the call.
-    pub fn push(&mut self, place: &str, value: Var, call: &str) {
+    pub fn push(&mut self, place: &str, value: Var, call: &str, is_shared: bool) {
         let block = self.temp(&format!("load ptr, ptr {place}"));
-        let count = self.temp(&format!(
-            "load atomic i32, ptr {block} unordered, align 4{COUNT}"
-        ));
+        let single = match is_shared {
+            true => self.is_alone_shared(&block),
+            false => self.is_alone(&block),
+        };
         let length = self.field(&block, LEN);
         let len = self.temp(&format!("load i64, ptr {length}{LENGTH}"));
         let capacity = self.field(&block, CAPACITY);
         let capacity = self.temp(&format!("load i64, ptr {capacity}{LENGTH}"));
-        let single = self.temp(&format!("icmp eq i32 {count}, 1"));
         let room = self.temp(&format!("icmp slt i64 {len}, {capacity}"));
         let here = self.temp(&format!("and i1 {single}, {room}"));
         let (store, grow, on) = (self.label("push"), self.label("grow"), self.label("pushed"));
@@ -52,6 +52,9 @@ impl Body<'_, '_> {
         self.line(&format!("br label %{on}"));
         self.start(&grow);
         self.line(call);
+        if is_shared {
+            self.share_block(place);
+        }
         self.line(&format!("br label %{on}"));
         self.start(&on);
     }

@@ -8,6 +8,7 @@ use super::fast_path::{Done, FastPath};
 use super::function::{Body, slot_of};
 use super::program::{machine_type, result_type};
 use crate::ir::{Const, FnId, Instr, Operand, RtArg, SelectCase, Var};
+use crate::layout;
 
 /// Behind header, next and code of a deferred call.
 const DEFER_ARGS: u32 = 24;
@@ -29,6 +30,11 @@ impl Body<'_, '_> {
             self.function.name
         );
         let pushed = self.pushed(name, args);
+        let global = self.changed_global(args);
+        let lock = global.map(|place| {
+            self.share_moved(args);
+            self.lock_global(place.root)
+        });
         // Until the call itself takes over, what it consumes is still ours.
         self.unwind_with_consumed(instr);
         let values: Vec<String> = args.iter().map(|arg| self.runtime_arg(arg)).collect();
@@ -55,7 +61,7 @@ impl Body<'_, '_> {
             Class::Plain if result == "void" => {
                 let call = format!("call void {callee}({arguments})");
                 match pushed {
-                    Some(value) => self.push(&values[0], value, &call),
+                    Some(value) => self.push(&values[0], value, &call, lock.is_some()),
                     None => self.line(&call),
                 }
                 String::new()
@@ -64,6 +70,12 @@ impl Body<'_, '_> {
             Class::Raise | Class::Park | Class::Never => self.call(result, &callee, &arguments),
         };
         self.assign_result(dst, &value);
+        if let (Some(place), Some(lock)) = (global, lock) {
+            if layout::is_block(self.emitter.program, place.ty) && pushed.is_none() {
+                self.share_block(&values[0]);
+            }
+            self.unlock_global(&lock);
+        }
         if let Some(end) = end {
             self.line(&format!("br label %{end}"));
             self.start(&end);
@@ -101,6 +113,7 @@ impl Body<'_, '_> {
                 slot_of(*var)
             }
             RtArg::Place(place) => self.address_mut(place).pointer,
+            RtArg::Global(var) => self.value(&Operand::Var(*var)),
             RtArg::Desc(ty) => self.emitter.desc(*ty),
             RtArg::DescOrNull(ty) => self.emitter.desc_or_null(*ty),
             RtArg::Entry(function) => self.emitter.entry(*function),

@@ -5,21 +5,52 @@ use std::collections::{HashMap, HashSet};
 use echo_sema::typed::{BinaryOp, CompareOp};
 use echo_sema::types::Ty;
 
-use crate::ir::{Const, Function, Op, Operand, Terminator, Use, Var};
+use crate::ir::{
+    self, Block, BlockId, Const, Function, Header, Instr, Op, Operand, Place, Terminator, Use, Var,
+};
 
-/// `while counter < stop { inside … counter += 1 }`: the counter changes in one place only, at the end of each turn.
+/// `while counter < stop { inside … counter += step }`: the counter changes in one place only, which every turn comes to last.
 pub struct Counted {
-    /// The block that compares, and does nothing else.
+    /// The block that compares, and does nothing else but read a length.
     pub head: usize,
     /// All blocks, the head among them, in ascending order.
     pub body: Vec<usize>,
     pub counter: Var,
-    /// A constant, or a variable that the loop does not change.
-    pub stop: Operand,
+    pub stop: Stop,
+    /// The counter may be equal to the stop.
+    pub inclusive: bool,
+    pub step: Step,
+    /// Where the counter gets its next value: block and instruction.
+    stepped: (usize, usize),
+    /// Blocks that a turn comes to behind that.
+    late: HashSet<usize>,
     /// What the loop does to its variables.
     pub facts: HashMap<Var, Facts>,
     /// Variables that are a copy of the counter throughout each turn.
-    pub copies: HashSet<Var>,
+    copies: HashSet<Var>,
+}
+
+/// Where the loop ends.
+pub struct Stop {
+    pub base: Base,
+    /// What the head adds to that; the sum is checked there.
+    pub offset: i128,
+}
+
+pub enum Base {
+    /// A constant, or a variable that the loop does not change.
+    At(Operand),
+    /// The length of an array, which has to stay what it is: the head loads it from there.
+    Len(Place),
+}
+
+/// What the counter grows by.
+#[derive(Clone, Copy)]
+pub enum Step {
+    /// More than zero.
+    By(i128),
+    /// A variable that the loop does not change.
+    ByVar(Var),
 }
 
 /// What a loop does to a variable.
@@ -40,13 +71,77 @@ impl Counted {
         facts.definitions == 0 && !facts.changed
     }
 
-    pub fn is_counter(&self, operand: &Operand) -> bool {
-        match operand {
-            Operand::Var(var) => *var == self.counter || self.copies.contains(var),
-            Operand::Const(_) => false,
+    /// How far an index is from the counter of the turn, if that is known where it is used: `at` is block and instruction.
+    pub fn offset(&self, function: &Function, at: (usize, usize), index: &Operand) -> Option<i128> {
+        let Operand::Var(var) = *index else {
+            return None;
+        };
+        if self.is_counter(at, var) {
+            return Some(0);
         }
+        if function.vars[var.0 as usize].name.is_some() {
+            return None;
+        }
+        // A temporary gets its value where it is used.
+        let before = function.blocks[at.0].instrs[..at.1].iter().enumerate();
+        let (number, op) = before.rev().find_map(|(number, instr)| {
+            let mut defines = false;
+            instr.op.visit_definitions(&mut |dst| defines |= dst == var);
+            defines.then_some((number, &instr.op))
+        })?;
+        let Op::Arith {
+            op, left, right, ..
+        } = op
+        else {
+            return None;
+        };
+        let is_counter = |operand: &Operand| matches!(operand, Operand::Var(var) if self.is_counter((at.0, number), *var));
+        let offset = match (op, left, right) {
+            (BinaryOp::Add, base, Operand::Const(Const::Int(offset, _)))
+            | (BinaryOp::Add, Operand::Const(Const::Int(offset, _)), base)
+                if is_counter(base) =>
+            {
+                *offset
+            }
+            (BinaryOp::Sub, base, Operand::Const(Const::Int(offset, _))) if is_counter(base) => {
+                -*offset
+            }
+            _ => return None,
+        };
+        (-MOST_OFFSET..=MOST_OFFSET)
+            .contains(&offset)
+            .then_some(offset)
+    }
+
+    /// Whether the variable has the value that the counter has at the head.
+    fn is_counter(&self, at: (usize, usize), var: Var) -> bool {
+        if var != self.counter {
+            return self.copies.contains(&var);
+        }
+        !self.late.contains(&at.0) && (at.0 != self.stepped.0 || at.1 <= self.stepped.1)
+    }
+
+    /// Whether the instruction at that place makes the next value of the counter, which is in range: the counter is no larger than a length.
+    pub fn steps(
+        &self,
+        function: &Function,
+        (block, number): (usize, usize),
+        below_len: bool,
+    ) -> bool {
+        let in_range = match self.step {
+            Step::By(1) => below_len || !self.inclusive,
+            Step::By(step) => below_len && step <= MOST_OFFSET,
+            Step::ByVar(_) => false,
+        };
+        let instrs = &function.blocks[block].instrs;
+        in_range
+            && block == self.stepped.0
+            && increment(instrs, self.stepped.1, self.counter).is_some_and(|(at, _)| at == number)
     }
 }
+
+/// Lengths are so far below the largest number that this much more is a number, too.
+const MOST_OFFSET: i128 = 1 << 40;
 
 /// Blocks with more instructions than this are not worth a second version.
 const MOST_INSTRUCTIONS: usize = 400;
@@ -68,16 +163,66 @@ fn counted(
     head: usize,
     plain: &impl Fn(&Op) -> bool,
 ) -> Option<Counted> {
-    let block = &function.blocks[head];
-    let [only] = block.instrs.as_slice() else {
-        return None;
+    let (test, inside) = test(&function.blocks[head])?;
+    let back = predecessors[head].iter().map(|&block| block as usize);
+    let mut found = None;
+    for end in back {
+        if let Some(body) = body(function, predecessors, head, end) {
+            found = Some((end, body));
+        }
+    }
+    let (end, body) = found?;
+    let (stepped, late) = stepped(function, predecessors, head, end, test.counter)?;
+    let (_, step) = increment(&function.blocks[stepped.0].instrs, stepped.1, test.counter)?;
+    let facts = facts(function, &body, plain);
+    let mut found = Counted {
+        head,
+        body,
+        counter: test.counter,
+        stop: test.stop,
+        inclusive: test.inclusive,
+        step,
+        stepped,
+        late,
+        facts,
+        copies: HashSet::new(),
     };
+    let changes_once = found
+        .facts
+        .get(&test.counter)
+        .is_some_and(|facts| facts.definitions == 1 && !facts.changed);
+    let stays = match &found.stop.base {
+        Base::At(Operand::Var(var)) => found.is_invariant(*var),
+        Base::At(Operand::Const(_)) => true,
+        Base::Len(place) => found.is_invariant(place.root),
+    };
+    let step_stays = match step {
+        Step::ByVar(var) => found.is_invariant(var),
+        Step::By(_) => true,
+    };
+    if !changes_once || !stays || !step_stays {
+        return None;
+    }
+    found.copies = copies(function, &found, inside.0 as usize);
+    Some(found)
+}
+
+/// A comparison that a loop begins with.
+struct Test {
+    counter: Var,
+    stop: Stop,
+    inclusive: bool,
+}
+
+/// The test that the block makes, if it does nothing else, and where the loop goes on.
+fn test(block: &Block) -> Option<(Test, BlockId)> {
+    let (last, before) = block.instrs.split_last()?;
     let (
         Op::Compare {
             dst,
-            op: CompareOp::Lt,
-            left: Operand::Var(counter),
-            right: stop,
+            op,
+            left,
+            right,
             ty: Ty::INT,
         },
         Some(Terminator::Branch {
@@ -85,54 +230,176 @@ fn counted(
             then: inside,
             ..
         }),
-    ) = (&only.op, &block.terminator)
+    ) = (&last.op, &block.terminator)
     else {
         return None;
     };
-    if dst != condition {
-        return None;
-    }
-    let mut ends = predecessors[head].iter().map(|&block| block as usize);
-    let end = ends.find(|&end| counts_up(function, end, *counter))?;
-    let body = body(function, predecessors, head, end)?;
-    let facts = facts(function, &body, plain);
-    let mut found = Counted {
-        head,
-        body,
-        counter: *counter,
-        stop: stop.clone(),
-        facts,
-        copies: HashSet::new(),
+    let (counter, stop, inclusive) = match op {
+        CompareOp::Lt => (left, right, false),
+        CompareOp::Le => (left, right, true),
+        CompareOp::Gt => (right, left, false),
+        CompareOp::Ge => (right, left, true),
+        CompareOp::Eq | CompareOp::Ne => return None,
     };
-    let changes_once = found
-        .facts
-        .get(counter)
-        .is_some_and(|facts| facts.definitions == 1 && !facts.changed);
-    let stays = match stop {
-        Operand::Var(var) => found.is_invariant(*var),
-        Operand::Const(_) => true,
-    };
-    if !changes_once || !stays {
+    let Operand::Var(counter) = *counter else {
         return None;
-    }
-    found.copies = copies(function, &found, inside.0 as usize);
-    Some(found)
+    };
+    let (before, base, offset) = match before.split_last() {
+        Some((last, before)) if sum(&last.op, stop).is_some() => {
+            let (base, offset) = sum(&last.op, stop)?;
+            (before, base, offset)
+        }
+        _ => (before, stop, 0),
+    };
+    let base = match before {
+        [] => Base::At(base.clone()),
+        [loads @ .., header] => Base::Len(length(loads, header, base)?),
+    };
+    let stop = Stop { base, offset };
+    let test = Test {
+        counter,
+        stop,
+        inclusive,
+    };
+    (dst == condition).then_some((test, *inside))
 }
 
-/// Whether the block adds one to the variable.
-fn counts_up(function: &Function, block: usize, counter: Var) -> bool {
-    function.blocks[block].instrs.iter().any(|instr| {
-        matches!(
-            &instr.op,
-            Op::Wrap {
-                dst,
-                op: BinaryOp::Add,
-                left: Operand::Var(left),
-                right: Operand::Const(Const::Int(1, _)),
+/// What the instruction adds to what, if that is a constant and the result this one.
+fn sum<'a>(op: &'a Op, result: &Operand) -> Option<(&'a Operand, i128)> {
+    let (
+        Op::Arith {
+            dst,
+            op,
+            left,
+            right: Operand::Const(Const::Int(offset, _)),
+            ..
+        },
+        Operand::Var(result),
+    ) = (op, result)
+    else {
+        return None;
+    };
+    let offset = match op {
+        BinaryOp::Add => *offset,
+        BinaryOp::Sub => -*offset,
+        _ => return None,
+    };
+    let fits = (-MOST_OFFSET..=MOST_OFFSET).contains(&offset);
+    (fits && dst == result).then_some((left, offset))
+}
+
+/// The array whose length the instructions read.
+fn length(loads: &[Instr], header: &Instr, len: &Operand) -> Option<Place> {
+    let (
+        Op::Header {
+            dst,
+            value: Operand::Var(array),
+            which: Header::ArrayLen,
+        },
+        Operand::Var(len),
+    ) = (&header.op, len)
+    else {
+        return None;
+    };
+    if dst != len {
+        return None;
+    }
+    match loads {
+        [] => Some(Place {
+            root: *array,
+            path: Vec::new(),
+            ty: Ty::VOID,
+        }),
+        [
+            Instr {
+                op:
+                    Op::Load {
+                        dst,
+                        place,
+                        borrow: true,
+                    },
                 ..
-            } if *dst == counter && *left == counter
-        )
-    })
+            },
+        ] if dst == array => {
+            let is_field = |step: &ir::Step| matches!(step, ir::Step::Field(_));
+            place.path.iter().all(is_field).then(|| place.clone())
+        }
+        _ => None,
+    }
+}
+
+/// Where the counter gets its next value, on the only way back from there to the head, and the blocks behind.
+fn stepped(
+    function: &Function,
+    predecessors: &[Vec<u32>],
+    head: usize,
+    end: usize,
+    counter: Var,
+) -> Option<((usize, usize), HashSet<usize>)> {
+    let mut late = HashSet::new();
+    let mut block = end;
+    while block != head {
+        let instrs = &function.blocks[block].instrs;
+        let defines = |instr: &Instr| {
+            let mut defines = false;
+            instr
+                .op
+                .visit_definitions(&mut |dst| defines |= dst == counter);
+            defines
+        };
+        if let Some(at) = instrs.iter().position(defines) {
+            return Some(((block, at), late));
+        }
+        late.insert(block);
+        match predecessors[block].as_slice() {
+            [only] => block = *only as usize,
+            _ => return None,
+        }
+    }
+    None
+}
+
+/// The instruction that adds to the counter, whose result it takes at `at`, and what it adds.
+fn increment(instrs: &[Instr], at: usize, counter: Var) -> Option<(usize, Step)> {
+    let (number, op) = match &instrs[at].op {
+        Op::Set {
+            value: Operand::Var(sum),
+            ..
+        } => {
+            let before = at.checked_sub(1)?;
+            match &instrs[before].op {
+                op @ Op::Arith { dst, .. } if dst == sum => (before, op),
+                _ => return None,
+            }
+        }
+        op => (at, op),
+    };
+    let (Op::Arith {
+        op: BinaryOp::Add,
+        left,
+        right,
+        ..
+    }
+    | Op::Wrap {
+        op: BinaryOp::Add,
+        left,
+        right,
+        ..
+    }) = op
+    else {
+        return None;
+    };
+    let is_counter = |operand: &Operand| matches!(operand, Operand::Var(var) if *var == counter);
+    let step = match (is_counter(left), is_counter(right)) {
+        (true, false) => right,
+        (false, true) => left,
+        _ => return None,
+    };
+    match step {
+        Operand::Const(Const::Int(step, _)) if *step > 0 => Some((number, Step::By(*step))),
+        Operand::Var(var) => Some((number, Step::ByVar(*var))),
+        Operand::Const(_) => None,
+    }
 }
 
 /// The blocks from which `end` is reached without passing the head; none if there is another way in, another way back, a loop
@@ -194,10 +461,12 @@ fn has_cycle(function: &Function, body: &[usize], head: usize) -> bool {
 
 fn facts(function: &Function, body: &[usize], plain: &impl Fn(&Op) -> bool) -> HashMap<Var, Facts> {
     let mut facts: HashMap<Var, Facts> = HashMap::new();
+    let measured = measured(function, body);
     for &number in body {
         let block = &function.blocks[number];
         for instr in &block.instrs {
-            let is_plain = plain(&instr.op);
+            let is_measured = matches!(&instr.op, Op::Load { dst, .. } if measured.contains(dst));
+            let is_plain = is_measured || plain(&instr.op);
             instr.op.visit_uses(&mut |var, how| {
                 let facts = facts.entry(var).or_default();
                 facts.changed |= how == Use::Mutate && !is_plain;
@@ -217,6 +486,36 @@ fn facts(function: &Function, body: &[usize], plain: &impl Fn(&Op) -> bool) -> H
         }
     }
     facts
+}
+
+/// Variables that borrow an array only for its length to be read.
+fn measured(function: &Function, body: &[usize]) -> HashSet<Var> {
+    let mut borrowed = HashSet::new();
+    let mut used = HashSet::new();
+    for &number in body {
+        let block = &function.blocks[number];
+        for instr in &block.instrs {
+            match &instr.op {
+                Op::Load {
+                    dst, borrow: true, ..
+                } => {
+                    borrowed.insert(*dst);
+                }
+                Op::Header { .. } => continue,
+                _ => {}
+            }
+            instr.op.visit_uses(&mut |var, _| {
+                used.insert(var);
+            });
+        }
+        if let Some(terminator) = &block.terminator {
+            terminator.visit_uses(&mut |var, _| {
+                used.insert(var);
+            });
+        }
+    }
+    borrowed.retain(|var| !used.contains(var));
+    borrowed
 }
 
 /// Variables that only the first block of a turn sets, to the counter.

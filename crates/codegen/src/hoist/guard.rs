@@ -1,13 +1,14 @@
 //! The tests before a loop, and the views they look at.
 
-use echo_sema::typed::CompareOp;
+use echo_sema::typed::{BinaryOp, CompareOp};
 use echo_sema::types::Ty;
 use echo_syntax::span::Span;
 
-use super::counted::Counted;
+use super::counted::{Base, Counted, Step, Stop};
 use super::{Plan, View};
 use crate::ir::{
-    Block, BlockId, Const, Function, Header, Instr, Op, Operand, Place, Terminator, Var, VarInfo,
+    self, Block, BlockId, Const, Function, Header, Instr, Op, Operand, Place, Terminator, Var,
+    VarInfo,
 };
 
 /// Appends blocks that go to `otherwise` as soon as a test fails.
@@ -22,36 +23,68 @@ pub struct Tests<'f> {
 impl Tests<'_> {
     /// Loads all views, and tests that what the second version takes for granted holds. Each view's variable.
     pub fn views(&mut self, plan: &Plan, counted: &Counted) -> Vec<Var> {
-        let counter = Operand::Var(counted.counter);
-        if plan.views.iter().any(|view| view.counted) {
-            self.require(CompareOp::Ge, counter, int(0));
+        let lowest = plan.views.iter().filter_map(|view| view.counted);
+        if let Some(lowest) = lowest.map(|offsets| offsets.0).min() {
+            let counter = Operand::Var(counted.counter);
+            self.require(CompareOp::Ge, counter, int(-lowest));
         }
+        if let Step::ByVar(step) = counted.step {
+            self.require(CompareOp::Ge, Operand::Var(step), int(1));
+        }
+        let stop = self.stop(counted);
         let mut vars: Vec<Var> = Vec::with_capacity(plan.views.len());
         for view in &plan.views {
             self.span = view.span;
             let root = view.above.map_or(view.way.0, |above| vars[above]);
-            let var = self.load(view, root);
-            self.view(view, var, counted);
+            let var = self.load(root, &view.path, view.ty);
+            self.view(view, var, counted, &stop);
             vars.push(var);
         }
         vars
     }
 
-    fn view(&mut self, view: &View, var: Var, counted: &Counted) {
+    /// Where the counter stops. Where the sum is out of range, the head will find out.
+    fn stop(&mut self, counted: &Counted) -> Operand {
+        let Stop { base, offset } = &counted.stop;
+        let base = match base {
+            Base::At(operand) => operand.clone(),
+            Base::Len(place) => {
+                let array = match place.path.is_empty() && place.ty == Ty::VOID {
+                    true => place.root,
+                    false => self.load(place.root, &place.path, place.ty),
+                };
+                Operand::Var(self.len(array))
+            }
+        };
+        self.plus(base, *offset)
+    }
+
+    fn len(&mut self, array: Var) -> Var {
         let len = self.var(Ty::INT);
-        if view.counted || !view.fixed.is_empty() {
-            self.op(Op::Header {
-                dst: len,
-                value: Operand::Var(var),
-                which: Header::ArrayLen,
-            });
-        }
-        if view.counted {
-            self.require(CompareOp::Le, counted.stop.clone(), Operand::Var(len));
-        }
-        for index in &view.fixed {
-            self.require(CompareOp::Ge, index.clone(), int(0));
-            self.require(CompareOp::Lt, index.clone(), Operand::Var(len));
+        self.op(Op::Header {
+            dst: len,
+            value: Operand::Var(array),
+            which: Header::ArrayLen,
+        });
+        len
+    }
+
+    fn view(&mut self, view: &View, var: Var, counted: &Counted, stop: &Operand) {
+        if view.counted.is_some() || !view.fixed.is_empty() {
+            let len = self.len(var);
+            if let Some((_, highest)) = view.counted {
+                // No length is so large or small that the difference is out of range.
+                let bound = self.plus(Operand::Var(len), -highest);
+                let op = match counted.inclusive {
+                    true => CompareOp::Lt,
+                    false => CompareOp::Le,
+                };
+                self.require(op, stop.clone(), bound);
+            }
+            for index in &view.fixed {
+                self.require(CompareOp::Ge, index.clone(), int(0));
+                self.require(CompareOp::Lt, index.clone(), Operand::Var(len));
+            }
         }
         if view.stored {
             let alone = self.var(Ty::BOOL);
@@ -63,15 +96,30 @@ impl Tests<'_> {
         }
     }
 
-    fn load(&mut self, view: &View, root: Var) -> Var {
-        let dst = self.var(view.ty);
+    fn plus(&mut self, base: Operand, offset: i128) -> Operand {
+        if offset == 0 {
+            return base;
+        }
+        let dst = self.var(Ty::INT);
+        self.op(Op::Wrap {
+            dst,
+            op: BinaryOp::Add,
+            left: base,
+            right: int(offset),
+            ty: Ty::INT,
+        });
+        Operand::Var(dst)
+    }
+
+    fn load(&mut self, root: Var, path: &[ir::Step], ty: Ty) -> Var {
+        let dst = self.var(ty);
         self.function.vars[dst.0 as usize].borrowed = true;
         self.op(Op::Load {
             dst,
             place: Place {
                 root,
-                path: view.path.clone(),
-                ty: view.ty,
+                path: path.to_vec(),
+                ty,
             },
             borrow: true,
         });
@@ -120,6 +168,7 @@ impl Tests<'_> {
             ty,
             name: None,
             borrowed: false,
+            global: false,
         });
         Var(self.function.vars.len() as u32 - 1)
     }

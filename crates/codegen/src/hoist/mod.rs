@@ -3,7 +3,8 @@
 //! hold, the first version runs, as it was. So nothing is observed to happen earlier or later than it was written: the tests only read.
 //!
 //! # Why the second version does the same
-//! The counter runs from its value at the test up to `stop`, and nothing else changes it. A *view* is a variable of its own for the block of an
+//! The counter runs from its value at the test up to `stop` in steps of one or more, and nothing else changes it; what is indexed by it, or by what
+//! differs from it by a constant, is so before the step. A *view* is a variable of its own for the block of an
 //! array `root.path`, loaded before the loop. In the second version it stands for the array:
 //! - No instruction of the loop assigns the root, passes its address or mutates it, but for plain stores: of uncounted values into elements and
 //!   fields. So no length changes, and of the blocks on the path only what stores make unique could be replaced.
@@ -54,7 +55,7 @@ pub fn checks_out_of_loops(program: &Program, module: &mut Module) {
 
 /// Whether it reads or stores an uncounted part, and changes no block but by that store.
 fn is_plain(program: &Program, op: &Op) -> bool {
-    let (Op::Load { place, .. } | Op::Store { place, .. }) = op else {
+    let (Op::Load { place, .. } | Op::Store { place, .. } | Op::Update { place, .. }) = op else {
         return false;
     };
     let simple = |step: &Step| matches!(step, Step::Field(_) | Step::Index { .. });
@@ -81,8 +82,8 @@ struct View {
     ty: Ty,
     /// The loop stores through it.
     stored: bool,
-    /// The counter is an index.
-    counted: bool,
+    /// The counter is an index, or what differs from it by no less and no more than this.
+    counted: Option<(i128, i128)>,
     /// Indexes that do not change.
     fixed: Vec<Operand>,
     span: Span,
@@ -108,19 +109,20 @@ struct Known {
 impl Plan {
     fn new(program: &Program, function: &Function, counted: &Counted) -> Option<Plan> {
         let mut plan = Plan::default();
-        for &number in &counted.body {
-            for instr in &function.blocks[number].instrs {
+        for &block in &counted.body {
+            for (number, instr) in function.blocks[block].instrs.iter().enumerate() {
                 let (place, stores) = match &instr.op {
                     Op::Load { place, .. } => (place, false),
-                    Op::Store { place, .. } => (place, true),
+                    Op::Store { place, .. } | Op::Update { place, .. } => (place, true),
                     _ => continue,
                 };
                 if may_view(program, function, counted, place.root) {
-                    plan.add(program, function, counted, place, stores, instr.span);
+                    let at = (block, number);
+                    plan.add(program, function, counted, place, (at, stores), instr.span);
                 }
             }
         }
-        let useful = |view: &View| view.counted || view.stored || !view.fixed.is_empty();
+        let useful = |view: &View| view.counted.is_some() || view.stored || !view.fixed.is_empty();
         plan.views.iter().any(useful).then_some(plan)
     }
 
@@ -131,7 +133,7 @@ impl Plan {
         function: &Function,
         counted: &Counted,
         place: &Place,
-        stores: bool,
+        (at, stores): ((usize, usize), bool),
         span: Span,
     ) {
         let mut way: Way = (place.root, Vec::new());
@@ -152,7 +154,7 @@ impl Plan {
                         path: std::mem::take(&mut path),
                         ty,
                         stored: false,
-                        counted: false,
+                        counted: None,
                         fixed: Vec::new(),
                         span,
                     };
@@ -165,7 +167,10 @@ impl Plan {
                             way.1.push(fixed);
                         }
                         None => {
-                            view.counted |= counted.is_counter(index);
+                            if let Some(offset) = counted.offset(function, at, index) {
+                                let (low, high) = view.counted.unwrap_or((offset, offset));
+                                view.counted = Some((low.min(offset), high.max(offset)));
+                            }
                             return;
                         }
                     }
@@ -192,18 +197,25 @@ impl Plan {
     }
 
     /// The last view on the way of a place.
-    fn known(&self, counted: &Counted, place: &Place) -> Option<Known> {
+    fn known(
+        &self,
+        function: &Function,
+        counted: &Counted,
+        at: (usize, usize),
+        place: &Place,
+    ) -> Option<Known> {
         let mut way: Way = (place.root, Vec::new());
         let mut known = None;
-        for (at, step) in place.path.iter().enumerate() {
+        for (number, step) in place.path.iter().enumerate() {
             match step {
                 Step::Field(field) => way.1.push(Fixed::Field(*field)),
                 Step::Index { index, .. } => {
                     let fixed = fixed(counted, index);
+                    let is_counted = counted.offset(function, at, index).is_some();
                     known = Some(Known {
                         view: *self.numbers.get(&way)?,
-                        at,
-                        proved: fixed.is_some() || counted.is_counter(index),
+                        at: number,
+                        proved: fixed.is_some() || is_counted,
                     });
                     match fixed {
                         Some(fixed) => way.1.push(fixed),
@@ -272,12 +284,16 @@ fn may_view(program: &Program, function: &Function, counted: &Counted, root: Var
         .iter()
         .flat_map(|&block| &function.blocks[block].instrs)
         .filter_map(|instr| match &instr.op {
-            Op::Store { place, .. } if place.root == root => Some(place),
+            Op::Store { place, .. } | Op::Update { place, .. } if place.root == root => Some(place),
             _ => None,
         })
         .peekable();
     // Whoever is given a reference may change what it refers to.
     if used_whole && (is_reference || stores.peek().is_some()) {
+        return false;
+    }
+    // Changed under its lock, what it leads to has never one plain owner.
+    if function.vars[root.0 as usize].global && stores.peek().is_some() {
         return false;
     }
     // A store makes unique what it leads through, unless all of that has views.
@@ -347,14 +363,19 @@ fn copy(
         .chain(others.copied())
         .collect();
     let numbers: HashMap<usize, u32> = order.iter().copied().zip(first.0..).collect();
-    for block in order {
-        let block = &function.blocks[block];
+    let below_len = plan.views.iter().any(|view| view.counted.is_some());
+    for number in order {
+        let block = &function.blocks[number];
         let mut copy = Block {
             instrs: block.instrs.clone(),
             terminator: block.terminator.clone(),
         };
-        for instr in &mut copy.instrs {
-            rewrite(counted, plan, views, &mut instr.op);
+        for (index, instr) in copy.instrs.iter_mut().enumerate() {
+            let at = (number, index);
+            rewrite(function, counted, plan, views, at, &mut instr.op);
+            if counted.steps(function, at, below_len) {
+                without_check(&mut instr.op);
+            }
             if !instr.op.can_unwind(program) {
                 instr.unwind.clear();
             }
@@ -371,10 +392,17 @@ fn copy(
 }
 
 /// Reads and stores through views, without the checks that have been made.
-fn rewrite(counted: &Counted, plan: &Plan, views: &[Var], op: &mut Op) {
+fn rewrite(
+    function: &Function,
+    counted: &Counted,
+    plan: &Plan,
+    views: &[Var],
+    at: (usize, usize),
+    op: &mut Op,
+) {
     match op {
-        Op::Load { place, .. } | Op::Store { place, .. } => {
-            let Some(known) = plan.known(counted, place) else {
+        Op::Load { place, .. } | Op::Store { place, .. } | Op::Update { place, .. } => {
+            let Some(known) = plan.known(function, counted, at, place) else {
                 return;
             };
             place.root = views[known.view];
@@ -394,5 +422,25 @@ fn rewrite(counted: &Counted, plan: &Plan, views: &[Var], op: &mut Op) {
             }
         }
         _ => {}
+    }
+}
+
+/// The step of the counter: its result is in range.
+fn without_check(op: &mut Op) {
+    if let Op::Arith {
+        dst,
+        op: verb,
+        left,
+        right,
+        ty,
+    } = op
+    {
+        *op = Op::Wrap {
+            dst: *dst,
+            op: *verb,
+            left: left.clone(),
+            right: right.clone(),
+            ty: *ty,
+        };
     }
 }

@@ -254,6 +254,7 @@ impl Dumper<'_> {
             RtArg::Out(var) => format!("out {}", self.var(*var)),
             RtArg::Address(var) => format!("address {}", self.var(*var)),
             RtArg::Place(place) => format!("place {}", self.place(place)),
+            RtArg::Global(var) => format!("global {}", self.var(*var)),
             RtArg::Desc(ty) => format!("desc {}", self.ty(*ty)),
             RtArg::DescOrNull(ty) => format!("desc or null {}", self.ty(*ty)),
             RtArg::Entry(function) => format!("entry {}", self.callee(*function)),
@@ -285,6 +286,10 @@ impl Dumper<'_> {
             }
             Op::Store { place, value } => {
                 format!("store {} = {}", self.place(place), operand(value))
+            }
+            Op::Update { place, op, value } => {
+                let op = binary_name(*op);
+                format!("update {} {op} {}", self.place(place), operand(value))
             }
             Op::Arith {
                 dst,

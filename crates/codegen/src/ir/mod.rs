@@ -81,6 +81,9 @@ pub struct VarInfo {
     pub name: Option<String>,
     /// Set by the ownership pass: holds only borrowed values, is never dropped.
     pub borrowed: bool,
+    /// Holds the address of a global, from the entry on: the only variable that leads there. In the main coroutine, or of a global that is
+    /// assigned once.
+    pub global: bool,
 }
 
 #[derive(Debug, Default)]
@@ -173,8 +176,10 @@ pub enum RtArg {
     Out(Var),
     /// Address of the variable's slot; neither use nor definition (see [`Op::Define`]).
     Address(Var),
-    /// Address of a place that the callee mutates (mutable access).
+    /// Address of a place that the callee mutates (mutable access). Of a global: under its lock.
     Place(Place),
+    /// The address in the variable, which is marked as `global`: the callee mutates the global, and takes its lock itself.
+    Global(Var),
     /// Address of the TypeDesc of the type (null for `void` only where the table's text says so).
     Desc(Ty),
     /// As `Desc`, but null for `void`.
@@ -229,6 +234,12 @@ pub enum Op {
     /// Mutable access.
     Store {
         place: Place,
+        value: Operand,
+    },
+    /// `place op= value`: the place, of a number, takes the result of a checked operation. Mutable access; not of a global.
+    Update {
+        place: Place,
+        op: BinaryOp,
         value: Operand,
     },
     /// Integers: checked as `typed::BinaryOp` says (panics are part of the instruction); floats: IEEE (`Rem` is `fmod`).
@@ -338,7 +349,7 @@ pub enum Op {
         global: GlobalId,
         value: Operand,
     },
-    /// Address of a global, of type `Ref(T)`: only as an argument of `echo_global_load/store`.
+    /// Address of a global, of type `Ref(T)`: an argument of `echo_global_load`, or the value of a variable marked as `global`.
     GlobalAddress {
         dst: Var,
         global: GlobalId,
@@ -460,6 +471,9 @@ impl Op {
     /// (A stack overflow is found in a callee's prologue: it belongs to the call.)
     pub fn can_unwind(&self, program: &Program) -> bool {
         let is_int = |ty: &Ty| matches!(program.types.kind(*ty), TyKind::Int(_));
+        let can_fail = |op: &BinaryOp, ty| {
+            is_int(ty) && !matches!(op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor)
+        };
         match self {
             Op::Call { .. }
             | Op::CallValue { .. }
@@ -476,9 +490,8 @@ impl Op {
                         .any(|arg| matches!(arg, RtArg::Place(place) if place.is_checked()))
             }
             Op::Load { place, .. } | Op::Store { place, .. } => place.is_checked(),
-            Op::Arith { op, ty, .. } => {
-                is_int(ty) && !matches!(op, BinaryOp::BitAnd | BinaryOp::BitOr | BinaryOp::BitXor)
-            }
+            Op::Update { place, op, .. } => place.is_checked() || can_fail(op, &place.ty),
+            Op::Arith { op, ty, .. } => can_fail(op, ty),
             Op::Neg { ty, .. } => is_int(ty),
             Op::Convert { conversion, .. } => *conversion == Conversion::Checked,
             Op::Set { .. }
@@ -539,6 +552,10 @@ impl Op {
             Op::Load { place, .. } => place.visit(Use::Borrow, f),
             Op::Store { place, value } => {
                 value.visit(Use::Consume, f);
+                place.visit(Use::Mutate, f);
+            }
+            Op::Update { place, value, .. } => {
+                value.visit(Use::Borrow, f);
                 place.visit(Use::Mutate, f);
             }
             Op::Arith { left, right, .. }
@@ -644,6 +661,7 @@ impl Op {
                 dst.iter().copied().for_each(f);
             }
             Op::Store { .. }
+            | Op::Update { .. }
             | Op::GlobalStore { .. }
             | Op::Forget(_)
             | Op::Defer { .. }
@@ -662,6 +680,7 @@ impl RtArg {
             RtArg::Move(var) | RtArg::MoveOut(var) => f(*var, Use::Consume),
             RtArg::Borrow(var) => f(*var, Use::Borrow),
             RtArg::Place(place) => place.visit(Use::Mutate, f),
+            RtArg::Global(var) => f(*var, Use::Mutate),
             RtArg::Tuple(vars) => vars.iter().for_each(|var| f(*var, Use::Consume)),
             RtArg::Out(_)
             | RtArg::Address(_)

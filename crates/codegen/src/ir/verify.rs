@@ -307,6 +307,13 @@ impl Checker<'_> {
                 self.place(place)?;
                 self.has("the value", value, place.ty)
             }
+            Op::Update { place, value, .. } => {
+                if self.function.vars[place.root.0 as usize].global {
+                    return Err("a global is updated while its lock is held".to_string());
+                }
+                self.place(place)?;
+                self.has("the value", value, place.ty)
+            }
             Op::Arith {
                 dst,
                 left,

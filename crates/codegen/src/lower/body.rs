@@ -1,9 +1,9 @@
 //! A function being lowered: its variables, the loops around the current place, and what every other part of lowering builds with.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use echo_abi::symbols;
-use echo_sema::typed::{Expr, ExprKind, FuncId, Function, LocalId, Program};
+use echo_sema::typed::{Expr, ExprKind, FuncId, Function, GlobalId, LocalId, Program};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
@@ -25,6 +25,10 @@ pub struct Body<'l, 'p> {
     pub result: Ty,
     /// Whether calls are deferred.
     pub defers: bool,
+    /// It is what the main coroutine runs: only there globals are changed.
+    pub is_main: bool,
+    /// The variables that lead to globals.
+    pub globals: HashMap<GlobalId, Var>,
 }
 
 /// Where `continue` and `break` lead.
@@ -52,6 +56,8 @@ impl<'l, 'p> Body<'l, 'p> {
             loops: Vec::new(),
             result,
             defers: false,
+            is_main: false,
+            globals: HashMap::new(),
         }
     }
 
@@ -72,6 +78,7 @@ impl<'l, 'p> Body<'l, 'p> {
             span: function.span,
         };
         let mut body = Body::new(lowering, function.result);
+        body.is_main = id == program.entry;
         body.defers = has_defers(&function.body);
         body.declare_locals(function);
         body.block(&function.body);

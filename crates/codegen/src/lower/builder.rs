@@ -3,6 +3,7 @@
 //! There is always a block to add to: after a terminator it is one that nothing leads to. Blocks that cannot be reached are dropped at the end, so
 //! whatever is lowered behind a `return` or a panic needs no special care.
 
+use echo_sema::typed::GlobalId;
 use echo_sema::types::Ty;
 use echo_syntax::span::Span;
 
@@ -12,6 +13,8 @@ pub struct Builder {
     vars: Vec<VarInfo>,
     blocks: Vec<Block>,
     current: BlockId,
+    /// Of globals.
+    addresses: Vec<Instr>,
 }
 
 impl Builder {
@@ -21,6 +24,7 @@ impl Builder {
             vars: Vec::new(),
             blocks: vec![Block::default()],
             current: BlockId(0),
+            addresses: Vec::new(),
         }
     }
 
@@ -30,8 +34,25 @@ impl Builder {
             ty,
             name: name.map(str::to_string),
             borrowed: false,
+            global: false,
         });
         Var(self.vars.len() as u32 - 1)
+    }
+
+    /// A variable for the address of a global, set at the very beginning.
+    pub fn global(&mut self, ty: Ty, global: GlobalId, span: Span) -> Var {
+        let dst = self.temp(ty);
+        self.vars[dst.0 as usize].global = true;
+        self.addresses.push(Instr {
+            op: Op::GlobalAddress { dst, global },
+            span,
+            unwind: Vec::new(),
+        });
+        dst
+    }
+
+    pub fn is_global(&self, var: Var) -> bool {
+        self.vars[var.0 as usize].global
     }
 
     pub fn temp(&mut self, ty: Ty) -> Var {
@@ -100,6 +121,7 @@ impl Builder {
 
     /// Variables and reachable blocks, without those that only lead on.
     pub fn finish(mut self) -> (Vec<VarInfo>, Vec<Block>) {
+        self.blocks[0].instrs.splice(0..0, self.addresses.drain(..));
         self.skip_empty_blocks();
         let order = reachable(&self.blocks);
         let mut numbers = vec![None; self.blocks.len()];

@@ -1,11 +1,11 @@
 //! Built-in functions and methods: one exhaustive match whose arms delegate.
 
-use echo_sema::typed::{BinaryOp, Builtin, Call, CompareOp, Expr, GlobalId, Root};
+use echo_sema::typed::{BinaryOp, Builtin, Call, CompareOp};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::body::{Body, int};
-use super::calls::{Argument, reference};
+use super::calls::Argument;
 use super::locks::Lock;
 use crate::ir::{self, Const, Header, Intrinsic, Op, Operand, RtArg, Terminator, Var};
 use crate::layout;
@@ -45,16 +45,14 @@ impl<'p> Body<'_, 'p> {
             self.builder.start(holds);
             return Operand::Const(Const::Unit);
         }
-        if let (Builtin::ArrayPush, [array, value]) = (builtin, call.args.as_slice())
-            && let Some(global) = whole_global(array)
-        {
-            let value = self.expr(value);
-            return self.push_to_global(global, value, span);
-        }
-        let args = self.arguments(&call.args, &[]);
-        for arg in &args {
+        let mut args = self.arguments(&call.args, &[]);
+        let in_place = self.changes_in_place(builtin, &args);
+        for arg in &mut args {
             if let Argument::Place(target) = arg {
-                self.open(target, span);
+                match in_place {
+                    true => target.place = self.ready(target, span),
+                    false => self.open(target, span),
+                }
             }
         }
         let given = Given {
@@ -64,7 +62,9 @@ impl<'p> Body<'_, 'p> {
         };
         let value = self.builtin(builtin, &given);
         for arg in &args {
-            if let Argument::Place(target) = arg {
+            if let Argument::Place(target) = arg
+                && !in_place
+            {
                 self.close(target, span);
             }
         }
@@ -113,7 +113,7 @@ impl<'p> Body<'_, 'p> {
             Builtin::ArrayPush => self.array_push(given),
             Builtin::ArrayPop => self.array_pop(given),
             Builtin::ArrayInsert => self.array_insert(given),
-            Builtin::ArrayRemove => self.array_change("echo_array_remove", given),
+            Builtin::ArrayRemove => self.array_remove(given),
             Builtin::ArrayClear => self.array_change("echo_array_clear", given),
             Builtin::ArraySort => self.array_change("echo_array_sort", given),
             Builtin::ArrayContains => self.array_contains(given),
@@ -343,15 +343,6 @@ impl<'p> Body<'_, 'p> {
         self.builder.jump(end);
         self.builder.start(end);
         Operand::Var(result)
-    }
-}
-
-/// The global an argument refers to, if it is all of one.
-fn whole_global(arg: &Expr) -> Option<GlobalId> {
-    let place = reference(arg)?;
-    match place.root {
-        Root::Global(global) if place.path.is_empty() => Some(global),
-        _ => None,
     }
 }
 

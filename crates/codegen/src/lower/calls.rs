@@ -103,11 +103,11 @@ impl<'p> Body<'_, 'p> {
     /// Makes a call whose references lead to places that are ready for it.
     pub fn with_targets(
         &mut self,
-        args: Vec<Argument>,
+        mut args: Vec<Argument>,
         span: Span,
         call: impl FnOnce(&mut Self, Vec<Arg>),
     ) {
-        for arg in &args {
+        for arg in &mut args {
             if let Argument::Place(target) = arg {
                 self.open(target, span);
             }

@@ -5,18 +5,20 @@ use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use super::body::{Body, text};
-use crate::ir::{Const, Op, Operand, RtArg, Var};
+use crate::ir::{Const, Op, Operand, Place, RtArg, Var};
 use crate::layout;
 
 impl<'p> Body<'_, 'p> {
-    /// A snapshot of the global.
+    /// The value of the global.
     pub fn load_global(&mut self, global: GlobalId, span: Span) -> Operand {
-        let program = self.program();
-        let ty = program.globals[global.0 as usize].ty;
+        let ty = self.global_ty(global);
         if self.is_void(ty) {
             return Operand::Const(Const::Unit);
         }
         self.check_initialised(global, span);
+        if let Some(place) = self.global_place(global, span) {
+            return Operand::Var(self.load(place, span));
+        }
         let dst = self.builder.temp(ty);
         if self.is_scalar(ty) {
             self.builder.emit(Op::GlobalLoad { dst, global }, span);
@@ -28,9 +30,35 @@ impl<'p> Body<'_, 'p> {
         Operand::Var(dst)
     }
 
+    /// Where the global can be read, if that needs no snapshot.
+    pub fn global_place(&mut self, global: GlobalId, span: Span) -> Option<Place> {
+        let ty = self.global_ty(global);
+        let fits = self.is_main || self.prepared().is_constant(global);
+        (fits && !self.is_scalar(ty) && !self.is_void(ty)).then(|| Place {
+            root: self.global_root(global, span),
+            path: Vec::new(),
+            ty,
+        })
+    }
+
+    /// The variable with the global's address.
+    pub fn global_root(&mut self, global: GlobalId, span: Span) -> Var {
+        if let Some(&root) = self.globals.get(&global) {
+            return root;
+        }
+        let ty = self.prepared().reference_to(self.global_ty(global));
+        let root = self.builder.global(ty, global, span);
+        self.globals.insert(global, root);
+        root
+    }
+
+    pub fn global_ty(&self, global: GlobalId) -> Ty {
+        self.program().globals[global.0 as usize].ty
+    }
+
     /// The global takes the value.
     pub fn store_global(&mut self, global: GlobalId, value: Operand, span: Span) {
-        let ty = self.program().globals[global.0 as usize].ty;
+        let ty = self.global_ty(global);
         if self.is_void(ty) {
             return;
         }
@@ -38,24 +66,14 @@ impl<'p> Body<'_, 'p> {
             self.builder.emit(Op::GlobalStore { global, value }, span);
         } else {
             let value = self.moved(value, span);
-            let address = self.global_address(global, ty, span);
-            let args = vec![address, value, RtArg::Desc(ty)];
+            let root = RtArg::Global(self.global_root(global, span));
+            let args = vec![root, value, RtArg::Desc(ty)];
             self.runtime("echo_global_store", args, Ty::VOID, span);
         }
         if let Some(global) = self.prepared().flag_of(global) {
             let value = Operand::Const(Const::Bool(true));
             self.builder.emit(Op::GlobalStore { global, value }, span);
         }
-    }
-
-    /// The global, an array, takes one more element. (A change of a snapshot would copy all of it: the global owns it too.)
-    pub fn push_to_global(&mut self, global: GlobalId, value: Operand, span: Span) -> Operand {
-        self.check_initialised(global, span);
-        let ty = self.program().globals[global.0 as usize].ty;
-        let value = self.moved(value, span);
-        let address = self.global_address(global, ty, span);
-        let args = vec![address, RtArg::Desc(self.inner(ty)), value];
-        self.runtime("echo_global_push", args, Ty::VOID, span)
     }
 
     fn global_address(&mut self, global: GlobalId, ty: Ty, span: Span) -> RtArg {
@@ -65,7 +83,7 @@ impl<'p> Body<'_, 'p> {
     }
 
     /// Panics when the global has no value yet.
-    fn check_initialised(&mut self, global: GlobalId, span: Span) {
+    pub fn check_initialised(&mut self, global: GlobalId, span: Span) {
         let Some(flag) = self.prepared().flag_of(global) else {
             return;
         };
@@ -81,7 +99,7 @@ impl<'p> Body<'_, 'p> {
     }
 
     /// Whether the machine reads and writes the global in one go.
-    fn is_scalar(&self, ty: Ty) -> bool {
+    pub fn is_scalar(&self, ty: Ty) -> bool {
         !layout::is_managed(self.program(), ty)
             && matches!(
                 self.kind(ty),

@@ -8,14 +8,18 @@
 //!
 //! # Values that cross to other coroutines
 //! The runtime makes them shared, always in the function that takes them over: `echo_spawn` and `echo_future_on_done` (arguments), the end of
-//! a coroutine (its result), `echo_promise_resolve`, sends and selects, `echo_mutex_new/set`, `echo_global_store`. Nothing here calls `echo_share`.
+//! a coroutine (its result), `echo_promise_resolve`, sends and selects, `echo_mutex_new/set`, `echo_global_store`; emission, for what goes into a
+//! global otherwise. Nothing here calls `echo_share`.
 //!
 //! # Order of evaluation
 //! Operands are evaluated left to right. A local is an operand without a copy, so it is copied first where an operand evaluated after it
 //! may change it ([`effects`]).
 //!
 //! # Globals
-//! A mutation of a global in place (`names.push(x)`) works on a copy that is stored back: readers see the old value or the new one.
+//! Only the main coroutine's code changes globals. It has a variable for the address of each, reads through it without a lock, and changes what it leads to
+//! under the lock, which emission takes for one instruction: it must not fail, so all that can fail comes before. Functions of the program that
+//! are given a reference to a global work on a copy that is stored back, as they may fail or wait. Either way readers see the old value or the new one.
+//! Other functions read snapshots, but for globals that are assigned once.
 //! For a global without zero value there is a hidden `bool`, set by the first assignment and looked at by every read.
 
 mod body;

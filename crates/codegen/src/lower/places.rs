@@ -5,13 +5,13 @@ use echo_syntax::span::Span;
 
 use super::body::{Body, whole};
 use super::effects::{changes, is_quiet};
-use crate::ir::{self, Operand, Var};
+use crate::ir::{self, Operand};
 
 /// A place that can be changed.
 pub struct Target {
     pub place: ir::Place,
-    /// The place is in a copy of a global, which is stored back after the change.
-    global: Option<(GlobalId, Var)>,
+    /// The global that the place is in.
+    global: Option<GlobalId>,
 }
 
 impl<'p> Body<'_, 'p> {
@@ -20,6 +20,13 @@ impl<'p> Body<'_, 'p> {
         let mut place = match &expr.kind {
             ExprKind::Local(local) if !self.is_reference(expr.ty) => {
                 return self.local_place(*local, expr.ty, expr.span);
+            }
+            ExprKind::Global(global) => {
+                self.check_initialised(*global, expr.span);
+                match self.global_place(*global, expr.span) {
+                    Some(place) => return place,
+                    None => return self.value_place(expr),
+                }
             }
             ExprKind::Deref(local) => return whole(self.local(*local), expr.ty),
             ExprKind::Field(base, field) => {
@@ -42,14 +49,16 @@ impl<'p> Body<'_, 'p> {
                 place.path.push(ir::Step::Key(self.expr(key)));
                 place
             }
-            _ => {
-                let value = self.expr(expr);
-                let var = self.in_var(value, expr.span);
-                return whole(var, expr.ty);
-            }
+            _ => return self.value_place(expr),
         };
         place.ty = expr.ty;
         place
+    }
+
+    fn value_place(&mut self, expr: &'p Expr) -> ir::Place {
+        let value = self.expr(expr);
+        let var = self.in_var(value, expr.span);
+        whole(var, expr.ty)
     }
 
     /// Where the value that is indexed is; taken out first where the index may change it, or where it fails before the index is looked at.
@@ -77,12 +86,7 @@ impl<'p> Body<'_, 'p> {
                 path = whole.path;
                 (whole.root, None)
             }
-            Root::Global(global) => {
-                // Loaded by `open`, once everything has been evaluated.
-                let ty = self.program().globals[global.0 as usize].ty;
-                let copy = self.builder.temp(ty);
-                (copy, Some((global, copy)))
-            }
+            Root::Global(global) => (self.global_root(global, place.span), Some(global)),
             Root::Discard => unreachable!("only an assignment discards"),
         };
         Target {
@@ -116,18 +120,40 @@ impl<'p> Body<'_, 'p> {
         path
     }
 
-    /// Before the change: everything has been evaluated.
-    pub fn open(&mut self, target: &Target, span: Span) {
-        if let Some((global, copy)) = target.global {
+    /// The place, for a change by one instruction: everything has been evaluated. What may fail in a global does so here.
+    pub fn ready(&mut self, target: &Target, span: Span) -> ir::Place {
+        let Some(global) = target.global else {
+            return target.place.clone();
+        };
+        self.check_initialised(global, span);
+        if target.place.is_checked() {
+            self.load(target.place.clone(), span);
+        }
+        already_checked(target.place.clone())
+    }
+
+    /// Before a change by something that may fail or wait: the place is in a copy of the global from now on.
+    pub fn open(&mut self, target: &mut Target, span: Span) {
+        if let Some(global) = target.global {
             let value = self.load_global(global, span);
-            self.set(copy, value, span);
+            target.place.root = self.copied(value, span);
         }
     }
 
     /// After the change.
     pub fn close(&mut self, target: &Target, span: Span) {
-        if let Some((global, copy)) = target.global {
-            self.store_global(global, Operand::Var(copy), span);
+        if let Some(global) = target.global {
+            self.store_global(global, Operand::Var(target.place.root), span);
         }
     }
+}
+
+/// The same place, just read at these indexes.
+pub fn already_checked(mut place: ir::Place) -> ir::Place {
+    for step in &mut place.path {
+        if let ir::Step::Index { checked, .. } = step {
+            *checked = false;
+        }
+    }
+    place
 }

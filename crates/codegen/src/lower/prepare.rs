@@ -1,8 +1,8 @@
 //! What lowering adds to the program before it begins: afterwards the program is only read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use echo_sema::typed::{Function, Global, GlobalId, Program};
+use echo_sema::typed::{Function, Global, GlobalId, Program, Root, Stmt, StmtKind};
 use echo_sema::types::{Ty, TyKind};
 
 use super::effects::{Node, walk_block};
@@ -16,6 +16,8 @@ pub struct Prepared {
     options: HashMap<Ty, Ty>,
     /// The hidden `bool` of a global without zero value.
     flags: HashMap<GlobalId, GlobalId>,
+    /// Globals of one block that only their `let` assigns.
+    constants: HashSet<GlobalId>,
 }
 
 impl Prepared {
@@ -33,13 +35,50 @@ impl Prepared {
     pub fn flag_of(&self, global: GlobalId) -> Option<GlobalId> {
         self.flags.get(&global).copied()
     }
+
+    /// Whether the global, once it has been assigned, holds the same block for ever.
+    pub fn is_constant(&self, global: GlobalId) -> bool {
+        self.constants.contains(&global)
+    }
 }
 
 pub fn prepare(program: &mut Program) -> Prepared {
     Prepared {
         references: intern_references(program),
         options: intern_options(program),
+        constants: constants(program),
         flags: add_flags(program),
+    }
+}
+
+fn constants(program: &Program) -> HashSet<GlobalId> {
+    let entry = &program.functions[program.entry.0 as usize];
+    let mut changes = vec![0; program.globals.len()];
+    walk_block(&entry.body, &mut |node| {
+        if let Node::Changed(place) = node
+            && let Root::Global(global) = place.root
+        {
+            changes[global.0 as usize] += 1;
+        }
+    });
+    let assigned = entry.body.stmts.iter().filter_map(assigned_global);
+    assigned
+        .filter(|global| {
+            let ty = program.globals[global.0 as usize].ty;
+            let is_enum = matches!(program.types.kind(ty), TyKind::Enum(_));
+            changes[global.0 as usize] == 1 && layout::is_block(program, ty) && !is_enum
+        })
+        .collect()
+}
+
+/// The global that the statement assigns as a whole.
+fn assigned_global(stmt: &Stmt) -> Option<GlobalId> {
+    match &stmt.kind {
+        StmtKind::Assign(place, _) if place.path.is_empty() => match place.root {
+            Root::Global(global) => Some(global),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

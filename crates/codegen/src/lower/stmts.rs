@@ -8,7 +8,7 @@ use echo_syntax::span::Span;
 
 use super::body::{Body, Loop};
 use super::effects::{changes, root_local};
-use crate::ir::{self, Const, Op, Operand, RtArg, Var};
+use crate::ir::{self, Op, Operand, RtArg, Var};
 use crate::layout;
 
 impl<'p> Body<'_, 'p> {
@@ -119,36 +119,30 @@ impl<'p> Body<'_, 'p> {
                 let value = self.expr(value);
                 self.store_global(*global, value, span);
             }
-            (_, [.., Step::Key(_)]) => self.assign_entry(place, value),
+            (_, [.., Step::Key(_)]) if !self.has_zero(place.ty) => self.assign_entry(place, value),
             _ => {
                 let target = self.target(place, &[value]);
                 let value = self.expr(value);
-                self.open(&target, span);
+                let changed = self.ready(&target, span);
                 let store = Op::Store {
-                    place: target.place.clone(),
+                    place: changed,
                     value,
                 };
                 self.builder.emit(store, place.span);
-                self.close(&target, span);
             }
         }
     }
 
-    /// `map[key] = value` inserts.
+    /// `map[key] = value` inserts; in place of the zero value, where there is one.
     fn assign_entry(&mut self, place: &'p Place, value: &'p Expr) {
-        let mut target = self.target(place, &[value]);
+        let target = self.target(place, &[value]);
         let value = self.expr(value);
-        self.open(&target, place.span);
-        let Some(ir::Step::Key(key)) = target.place.path.pop() else {
+        let mut map = self.ready(&target, place.span);
+        let Some(ir::Step::Key(key)) = map.path.pop() else {
             unreachable!("the last step is a key");
         };
-        let map_ty = self.place_ty(&target.place);
-        let map = ir::Place {
-            ty: map_ty,
-            ..target.place.clone()
-        };
+        map.ty = self.place_ty(&map);
         self.map_insert(map, [key, value], place.span);
-        self.close(&target, place.span);
     }
 
     /// The map in the place takes an entry.
@@ -161,6 +155,16 @@ impl<'p> Body<'_, 'p> {
 
     fn update(&mut self, place: &'p Place, op: BinaryOp, value: &'p Expr) {
         let span = place.span.after();
+        let is_scalar_global = |global| self.is_scalar(self.global_ty(global));
+        if let Root::Global(global) = place.root
+            && is_scalar_global(global)
+        {
+            let value = self.expr(value);
+            let old = self.load_global(global, span);
+            let result = self.arith(op, old, value, place.ty, span);
+            self.store_global(global, result, span);
+            return;
+        }
         let target = self.target(place, &[value]);
         if let Some(local) = root_local(place)
             && place.path.is_empty()
@@ -176,25 +180,27 @@ impl<'p> Body<'_, 'p> {
             return;
         }
         let value = self.expr(value);
-        self.open(&target, span);
-        let old = self.load(target.place.clone(), place.span);
-        let checked = already_checked(target.place.clone());
-        let has_key = place.path.iter().any(|step| matches!(step, Step::Key(_)));
-        if place.ty == Ty::STRING && !has_key {
-            // Taken out, so that nothing else owns the text that grows.
+        if place.ty == Ty::STRING {
+            let place = self.ready(&target, span);
+            let args = vec![RtArg::Place(place), RtArg::Value(value)];
+            self.runtime("echo_string_push", args, Ty::VOID, span);
+        } else if self.builder.is_global(target.place.root) {
+            let changed = self.ready(&target, span);
+            let old = self.load(changed.clone(), place.span);
+            let value = self.arith(op, Operand::Var(old), value, place.ty, span);
             let store = Op::Store {
-                place: checked.clone(),
-                value: Operand::Const(Const::Zero(Ty::STRING)),
+                place: changed,
+                value,
             };
             self.builder.emit(store, place.span);
+        } else {
+            let update = Op::Update {
+                place: target.place,
+                op,
+                value,
+            };
+            self.builder.emit(update, place.span);
         }
-        let value = self.updated(old, op, value, place.ty, span);
-        let store = Op::Store {
-            place: checked,
-            value,
-        };
-        self.builder.emit(store, place.span);
-        self.close(&target, span);
     }
 
     fn updated(&mut self, old: Var, op: BinaryOp, value: Operand, ty: Ty, span: Span) -> Operand {
@@ -228,14 +234,4 @@ impl<'p> Body<'_, 'p> {
         let (entry, args) = self.crossing_call(call, Ty::VOID);
         self.builder.emit(Op::Defer { entry, args }, call.span);
     }
-}
-
-/// The same place, just read at these indexes.
-fn already_checked(mut place: ir::Place) -> ir::Place {
-    for step in &mut place.path {
-        if let ir::Step::Index { checked, .. } = step {
-            *checked = false;
-        }
-    }
-    place
 }

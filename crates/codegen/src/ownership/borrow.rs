@@ -50,10 +50,12 @@ fn with_references(program: &Program, function: &Function, base: &Owners) -> Own
     )
 }
 
-/// Whether the variable is a parameter `*T`.
+/// Whether the variable is a parameter `*T`, or leads to a global.
 fn is_reference(program: &Program, function: &Function, var: Var) -> bool {
-    let ty = function.vars[var.0 as usize].ty;
-    is_callers(function, var) && matches!(program.types.kind(ty), TyKind::Ref(_))
+    let info = &function.vars[var.0 as usize];
+    let is_parameter =
+        || is_callers(function, var) && matches!(program.types.kind(info.ty), TyKind::Ref(_));
+    info.global || is_parameter()
 }
 
 /// Of each candidate the variable its only load reads from.

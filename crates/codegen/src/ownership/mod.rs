@@ -32,7 +32,9 @@
 //!   references of a call overlap. References that the runtime gave out (to what a map holds) are no parameters, and nothing borrows from them.
 //! - Nor can a callee that is passed `d` or `r` change it: a borrowed parameter is not mutated, and whoever keeps it makes it a `Dup`.
 //!   Where one call borrows and mutates the same variable, [`prepare`] passes a copy.
-//! - Globals are only ever loaded as snapshots, which are values of the loading variable.
+//! - Globals are loaded as snapshots, which are values of the loading variable, with two exceptions. The main coroutine, the only one that
+//!   changes them, reads through a variable that leads to the global like a reference: no other variable of the function does, and functions
+//!   that it calls change no globals. A global that is assigned once stays what it is until the program ends, so others borrow from it too.
 //! - Other coroutines see copies with counts of their own. So a borrow lives across suspension points as well; and when the
 //!   coroutine is unwound there, `r` is in the unwind list and `d` in none.
 //!

@@ -57,7 +57,11 @@ fn free_entry(function: &mut Function) {
         instrs: Vec::new(),
         terminator: Some(Terminator::Jump(BlockId(0))),
     };
-    let body = std::mem::replace(&mut function.blocks[0], entry);
+    let mut body = std::mem::replace(&mut function.blocks[0], entry);
+    let is_address = |instr: &Instr| matches!(instr.op, Op::GlobalAddress { .. });
+    let addresses = body.instrs.iter().take_while(|instr| is_address(instr));
+    let rest = body.instrs.split_off(addresses.count());
+    function.blocks[0].instrs = std::mem::replace(&mut body.instrs, rest);
     function.blocks.push(body);
     for block in &mut function.blocks {
         if let Some(terminator) = &mut block.terminator {
@@ -93,6 +97,7 @@ fn new_var(function: &mut Function, ty: Ty) -> Var {
         ty,
         name: None,
         borrowed: false,
+        global: false,
     });
     var
 }

@@ -126,7 +126,8 @@ impl<'a> Checker<'a> {
         let owners = owners(&roles)?;
         for (number, owner) in (0..).zip(&owners) {
             let lasts = roles[owner.0 as usize] != Role::Uncounted
-                || (owner.0 as usize) < function.parameter_count;
+                || (owner.0 as usize) < function.parameter_count
+                || function.vars[owner.0 as usize].global;
             if number != owner.0 && !lasts {
                 return Err(format!(
                     "%{number} borrows from %{}, which nobody keeps",

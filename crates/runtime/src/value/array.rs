@@ -6,8 +6,8 @@
 //! * Elements are moved by copying their bytes; only [`unique`], slices and repetition make new owners.
 
 use super::block::{
-    alloc, block_bytes, claim_unique, empty, give_up, grow, grown_capacity, make_shared,
-    out_of_memory, retain, try_alloc, try_alloc_zeroed,
+    alloc, block_bytes, claim_unique, empty, give_up, grow, grown_capacity, out_of_memory, retain,
+    try_alloc, try_alloc_zeroed,
 };
 use super::compare::{self, float_order};
 use super::format::Formatter;
@@ -167,15 +167,6 @@ unsafe fn push(place: *mut *mut u8, element: Desc, value: *const u8) {
         let block = unique(place, element, len + 1);
         move_one(value, at(block, element, len), element.size as usize);
         set_len(block, len + 1);
-    }
-}
-
-/// Pushes a shared value to an array that is seen by several coroutines, but by none of them meanwhile.
-pub(super) unsafe fn push_shared(place: *mut *mut u8, element: Desc, value: *const u8) {
-    // SAFETY: as for `push`. What the array holds is shared already, and so is the value: only the block is plain now.
-    unsafe {
-        push(place, element, value);
-        make_shared(*place);
     }
 }
 

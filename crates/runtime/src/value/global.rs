@@ -1,27 +1,21 @@
 //! Globals that several coroutines may see: each read is a consistent snapshot.
 //!
 //! # Invariants
-//! * A global's memory is read and written under the lock that its address names. Locks are held for copying, counting and pushing only, never
-//!   while contents are dropped, and no second one is taken meanwhile.
-//! * What a global holds is shared (or immortal), so a reader's count of it is atomic.
+//! * Behind a global's value lies its lock, a byte.
+//! * Only the main coroutine changes globals, each time under the lock: the others take a snapshot under it. The main coroutine itself reads without.
+//!   Generated code does the same as the functions here, and changes in place what has no other owner: while the lock is held nobody takes a snapshot.
+//! * Locks are held for copying, counting and changing in place, never while contents are dropped, and no second one is taken meanwhile.
+//! * What a global holds is shared (or immortal) whenever the lock is free, so a reader's count of it is atomic.
 
-use super::array;
 use super::walk::{self, desc, is_managed};
 use crate::lock::SpinLock;
 use echo_abi::layout::TypeDesc;
 use std::ptr;
 
-/// A lock on a cache line of its own.
-#[repr(align(64))]
-struct Padded(SpinLock);
-
-const LOCKS: usize = 64;
-static TABLE: [Padded; LOCKS] = [const { Padded(SpinLock::new()) }; LOCKS];
-
-/// The lock for the global at an address.
-fn lock_of(global: *const u8) -> &'static SpinLock {
-    // Globals are at least 8 bytes apart; neighbours get different locks.
-    &TABLE[global.addr() / 8 % LOCKS].0
+/// The lock of a global of that type.
+unsafe fn lock_of<'a>(global: *mut u8, desc: &TypeDesc) -> &'a SpinLock {
+    // SAFETY: the caller passes the address of a global, which lives as long as the program; its lock is a byte.
+    unsafe { &*global.add(desc.size as usize).cast::<SpinLock>() }
 }
 
 // ---------------------------------------------------------------- rows of the symbol table
@@ -30,7 +24,7 @@ pub unsafe extern "C" fn echo_global_load(global: *mut u8, out: *mut u8, of: *mu
     // SAFETY: the contract of the table; under the lock the global does not change.
     unsafe {
         let desc = desc(of);
-        let lock = lock_of(global);
+        let lock = lock_of(global, desc);
         lock.lock();
         ptr::copy_nonoverlapping(global, out, desc.size as usize);
         walk::dup(out, desc);
@@ -45,7 +39,7 @@ pub unsafe extern "C" fn echo_global_store(global: *mut u8, value: *mut u8, of: 
         if is_managed(desc) {
             walk::share(value, desc);
         }
-        let lock = lock_of(global);
+        let lock = lock_of(global, desc);
         lock.lock();
         ptr::swap_nonoverlapping(global, value, desc.size as usize);
         lock.unlock();
@@ -55,18 +49,9 @@ pub unsafe extern "C" fn echo_global_store(global: *mut u8, value: *mut u8, of: 
     }
 }
 
-pub unsafe extern "C" fn echo_global_push(global: *mut u8, element: *mut u8, value: *mut u8) {
-    // SAFETY: the contract of the table. Under the lock nobody takes a snapshot, so an array without other owners is changed in place.
-    unsafe {
-        let of = desc(element);
-        if is_managed(of) {
-            walk::share(value, of);
-        }
-        let lock = lock_of(global);
-        lock.lock();
-        array::push_shared(global.cast(), of, value);
-        lock.unlock();
-    }
+pub unsafe extern "C" fn echo_global_lock(lock: *mut u8) {
+    // SAFETY: the contract of the table: the lock of a global.
+    unsafe { (*lock.cast::<SpinLock>()).lock() }
 }
 
 /// Whether a global whose type has no zero value held nothing yet: all its bytes were zero, which no value of such a type is.

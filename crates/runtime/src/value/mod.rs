@@ -45,7 +45,7 @@ pub use builder::{
 };
 pub use compare::{echo_compare, echo_equal};
 pub use format::echo_format;
-pub use global::{echo_global_load, echo_global_push, echo_global_store};
+pub use global::{echo_global_load, echo_global_lock, echo_global_store};
 pub use map::{
     echo_map_clear, echo_map_entry, echo_map_get, echo_map_insert, echo_map_keys, echo_map_len,
     echo_map_next, echo_map_remove, echo_map_values,
@@ -60,9 +60,9 @@ pub use print::{echo_print, echo_print_int, echo_print_string};
 pub use string::{
     echo_string_append, echo_string_char_at, echo_string_chars, echo_string_compare,
     echo_string_concat, echo_string_contains, echo_string_ends_with, echo_string_equal,
-    echo_string_next, echo_string_parse_float, echo_string_parse_int, echo_string_replace,
-    echo_string_slice, echo_string_split, echo_string_starts_with, echo_string_to_lower,
-    echo_string_to_upper, echo_string_trim,
+    echo_string_next, echo_string_parse_float, echo_string_parse_int, echo_string_push,
+    echo_string_replace, echo_string_slice, echo_string_split, echo_string_starts_with,
+    echo_string_to_lower, echo_string_to_upper, echo_string_trim,
 };
 pub use walk::{echo_drop, echo_dup, echo_release, echo_share};
 

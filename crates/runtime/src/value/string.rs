@@ -186,6 +186,14 @@ pub unsafe extern "C" fn echo_string_append(left: *mut u8, right: *mut u8) -> *m
     }
 }
 
+pub unsafe extern "C" fn echo_string_push(place: *mut u8, right: *mut u8) {
+    // SAFETY: see above; the place holds a string, whose count goes over to the longer one.
+    unsafe {
+        let place = place.cast::<*mut u8>();
+        place.write(echo_string_append(place.read(), right));
+    }
+}
+
 pub unsafe extern "C" fn echo_string_equal(left: *mut u8, right: *mut u8) -> bool {
     // SAFETY: see above.
     left == right || unsafe { text(left) == text(right) }

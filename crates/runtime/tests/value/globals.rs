@@ -1,7 +1,7 @@
 //! Globals: whole snapshots, whatever others store meanwhile.
 
 use crate::support::*;
-use echo_runtime::value::{echo_global_load, echo_global_push, echo_global_store};
+use echo_runtime::value::{echo_global_load, echo_global_store};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
@@ -17,18 +17,6 @@ impl Global {
         // SAFETY: the global lives, `out` has room.
         unsafe { echo_global_load(self.0.at(), out.at(), self.0.desc_ptr()) };
         out
-    }
-
-    fn push(&self, element: Value) {
-        let element = element.moved();
-        // SAFETY: the element is moved.
-        unsafe {
-            echo_global_push(
-                self.0.at(),
-                inner(&self.0),
-                element.as_ptr().cast_mut().cast(),
-            )
-        }
     }
 
     fn store(&self, value: Value) {
@@ -56,47 +44,6 @@ fn load_and_store() {
             ("first".into(), "second".into())
         );
         assert!(held.count() < 0, "what a global held is shared");
-    });
-}
-
-#[test]
-fn a_push_copies_only_what_somebody_holds() {
-    checked(|| {
-        let global = Global(empty_of(array_of(string())));
-        for number in 0..100 {
-            global.push(text(&format!("number {number}")));
-        }
-        let held = global.load();
-        assert_eq!(held.count(), -2, "what a global holds is shared");
-        global.push(text("one more"));
-        assert_ne!(held.block(), global.0.block());
-        assert_eq!((held.count(), global.0.count()), (-1, -1));
-        let block = global.0.block();
-        drop(held);
-        (0..20).for_each(|_| global.push(text("in place")));
-        assert_eq!(block, global.0.block());
-        assert!(global.load().text().starts_with("[number 0, number 1, "));
-    });
-}
-
-#[test]
-fn a_push_is_seen_whole() {
-    checked(|| {
-        let global = Global(empty_of(array_of(string())));
-        let over = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..3 {
-                scope.spawn(|| {
-                    while !over.load(Relaxed) {
-                        let seen = global.load().text();
-                        let count = seen.matches("text").count();
-                        assert_eq!(seen, format!("[{}]", vec!["text"; count].join(", ")));
-                    }
-                });
-            }
-            (0..300).for_each(|_| global.push(text("text")));
-            over.store(true, Relaxed);
-        });
     });
 }
 

@@ -226,7 +226,8 @@ unsafe impl Send for Value {}
 
 impl Value {
     pub fn zero(desc: Desc) -> Value {
-        let mut bytes = vec![0u64; (desc.size as usize).div_ceil(8)];
+        // Room for a global's lock, too.
+        let mut bytes = vec![0u64; desc.size as usize / 8 + 1];
         // SAFETY: the zero value has that many bytes.
         unsafe {
             ptr::copy_nonoverlapping(desc.zero, bytes.as_mut_ptr().cast(), desc.size as usize)
