@@ -9,7 +9,7 @@
 //!
 //! Nested values are compared with a list of what is still to be done, never by native recursion.
 
-use super::hash::Hasher;
+use super::hash::{self, Hasher};
 use super::map;
 use super::string::text;
 use super::walk::{Desc, Part, Parts, Shape, block_of, desc, field_type, shape, tag_of};
@@ -319,6 +319,14 @@ struct Entries {
 /// The hash of a key; never zero. Same keys have the same hash.
 #[inline]
 pub unsafe fn hash(value: *mut u8, desc: Desc) -> u64 {
+    // SAFETY: the value is alive and of this type.
+    unsafe {
+        match desc.kind {
+            Kind::I64 => return hash::of_word(value.cast::<u64>().read()),
+            Kind::String => return hash::of_bytes(text(block_of(value)).as_bytes()),
+            _ => {}
+        }
+    }
     let mut hasher = Hasher::new();
     // SAFETY: the value is alive and of this type.
     unsafe {

@@ -4,19 +4,56 @@
 //! iterate in the order of insertion.
 
 use std::hash::BuildHasher;
-use std::sync::OnceLock;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Digits of pi: odd-looking constants without meaning.
 const FOLD: u64 = 0x2437_54ab_5f1f_6a89;
 const STEP: u64 = 0x1319_8a2e_0370_7345;
 
-/// The process's two secret numbers; the second is odd.
+/// The process's two secret numbers; zero until they are drawn. The second is odd, and written last.
+static SECRET: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+#[inline]
 fn secret() -> (u64, u64) {
-    static SECRET: OnceLock<(u64, u64)> = OnceLock::new();
-    *SECRET.get_or_init(|| {
+    match SECRET[1].load(Ordering::Acquire) {
+        0 => draw(),
+        key => (SECRET[0].load(Ordering::Relaxed), key),
+    }
+}
+
+/// Draws the numbers, once.
+#[cold]
+fn draw() -> (u64, u64) {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
         let random = std::collections::hash_map::RandomState::new();
-        (random.hash_one(1u8), random.hash_one(2u8) | 1)
-    })
+        SECRET[0].store(random.hash_one(1u8), Ordering::Relaxed);
+        SECRET[1].store(random.hash_one(2u8) | 1, Ordering::Release);
+    });
+    let [state, key] = [0, 1].map(|number| SECRET[number].load(Ordering::Relaxed));
+    (state, key)
+}
+
+/// The hash of a key of one word; never zero.
+#[inline]
+pub fn of_word(word: u64) -> u64 {
+    let mut hasher = Hasher::new();
+    hasher.word(word);
+    not_zero(hasher.state)
+}
+
+/// The hash of a text; never zero.
+#[inline]
+pub fn of_bytes(bytes: &[u8]) -> u64 {
+    let mut hasher = Hasher::new();
+    hasher.bytes(bytes);
+    not_zero(hasher.state)
+}
+
+#[inline]
+fn not_zero(hash: u64) -> u64 {
+    hash.max(1)
 }
 
 #[inline]
@@ -65,8 +102,7 @@ impl Hasher {
     /// Never zero.
     #[inline]
     pub fn finish(&self) -> u64 {
-        let hash = fold(self.state, self.key ^ STEP);
-        if hash == 0 { 1 } else { hash }
+        not_zero(fold(self.state, self.key ^ STEP))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! ```text
-//! MapBlock { header, len, used, capacity, entries ──> [ hash | key | value ] × capacity, index }
+//! MapBlock { header, len, used, capacity, layout, entries ──> [ hash | key | value ] × capacity, index }
 //! ```
 //! # Invariants
 //! * An empty map is [`block::empty`](super::block::empty) or a block with `len == 0`. As the former is no `MapBlock`, a map is looked at as one only
@@ -16,9 +16,10 @@
 
 use super::array;
 use super::block::{alloc, block_bytes, claim_unique, empty, free, grown_capacity, out_of_memory};
-use super::compare;
+use super::string::text;
 use super::walk::{self, Desc, Parts, desc, field_type};
-use echo_abi::layout::{ARRAY_DATA_OFFSET, BlockHeader, TypeDesc};
+use super::{compare, hash};
+use echo_abi::layout::{ARRAY_DATA_OFFSET, BlockHeader, Kind, TypeDesc};
 use hashbrown::HashTable;
 use std::ptr;
 
@@ -38,35 +39,45 @@ struct MapBlock {
     first: usize,
     /// Entries there is room for.
     capacity: usize,
+    layout: EntryLayout,
     entries: *mut u8,
     /// Numbers of the live entries, by hash.
     index: HashTable<u32>,
 }
 
-/// Where things are in an entry.
+/// Offset of the key in an entry.
+const KEY: usize = size_of::<u64>();
+
+/// Where the rest is in an entry.
 #[derive(Clone, Copy)]
 struct EntryLayout {
-    key: usize,
-    value: usize,
+    value: u32,
     /// Bytes from one entry to the next.
-    stride: usize,
+    stride: u32,
 }
 
 impl EntryLayout {
-    #[inline]
     fn of(key: &TypeDesc, value: &TypeDesc) -> EntryLayout {
-        let key_offset = size_of::<u64>();
-        let value_offset = align_up(key_offset + key.size as usize, usize::from(value.align));
+        let value_offset = align_up(KEY + key.size as usize, usize::from(value.align));
+        let stride = align_up(value_offset + value.size as usize, align_of::<u64>());
         EntryLayout {
-            key: key_offset,
-            value: value_offset,
-            stride: align_up(value_offset + value.size as usize, align_of::<u64>()),
+            value: value_offset as u32,
+            stride: stride as u32,
         }
+    }
+
+    #[inline]
+    fn value(self) -> usize {
+        self.value as usize
+    }
+
+    #[inline]
+    fn stride(self) -> usize {
+        self.stride as usize
     }
 }
 
-/// `align` is a power of two; no division, as this is on the path of every access.
-#[inline]
+/// `align` is a power of two.
 fn align_up(offset: usize, align: usize) -> usize {
     let mask = align.max(1) - 1;
     (offset + mask) & !mask
@@ -95,21 +106,25 @@ impl Entries {
 
     /// Those from entry `start` on.
     unsafe fn from(block: *mut u8, map: Desc, start: usize) -> Entries {
-        let layout = EntryLayout::of(field_type(map, 0), field_type(map, 1));
         // SAFETY: the block is a map's; not the immortal one when it has entries.
         unsafe {
-            let (next, remaining) = match len(block) {
-                0 => (ptr::null_mut(), 0),
-                _ => {
-                    let map = &*block.cast::<MapBlock>();
-                    let start = start.clamp(map.first, map.used);
-                    (map.entries.add(start * layout.stride), map.used - start)
-                }
-            };
+            if len(block) == 0 {
+                return Entries {
+                    next: ptr::null_mut(),
+                    remaining: 0,
+                    layout: EntryLayout {
+                        value: 0,
+                        stride: 0,
+                    },
+                    map,
+                };
+            }
+            let view = &*block.cast::<MapBlock>();
+            let start = start.clamp(view.first, view.used);
             Entries {
-                next,
-                remaining,
-                layout,
+                next: view.entries.add(start * view.layout.stride()),
+                remaining: view.used - start,
+                layout: view.layout,
                 map,
             }
         }
@@ -133,12 +148,12 @@ impl Iterator for Entries {
             // SAFETY: so many entries follow.
             unsafe {
                 let entry = self.next;
-                self.next = entry.add(self.layout.stride);
+                self.next = entry.add(self.layout.stride());
                 self.remaining -= 1;
                 if entry.cast::<u64>().read() != REMOVED {
                     return Some(Entry {
-                        key: entry.add(self.layout.key),
-                        value: entry.add(self.layout.value),
+                        key: entry.add(KEY),
+                        value: entry.add(self.layout.value()),
                     });
                 }
             }
@@ -155,6 +170,7 @@ pub unsafe fn len(block: *mut u8) -> usize {
 }
 
 /// Address of the value under a key, if it is there.
+#[inline]
 pub unsafe fn find(block: *mut u8, map: Desc, key: *mut u8) -> Option<*mut u8> {
     // SAFETY: the block is a map's of this type.
     unsafe {
@@ -162,8 +178,8 @@ pub unsafe fn find(block: *mut u8, map: Desc, key: *mut u8) -> Option<*mut u8> {
             return None;
         }
         let view = View::new(block.cast(), map);
-        let number = view.find(key, compare::hash(key, view.key))?;
-        Some(view.entry(number).add(view.layout.value))
+        let (_, number) = look_up(&view, key);
+        Some(view.value_at(number?))
     }
 }
 
@@ -189,6 +205,7 @@ unsafe fn create(capacity: usize, layout: EntryLayout) -> *mut MapBlock {
             used: 0,
             first: 0,
             capacity,
+            layout,
             entries: room(capacity, layout),
             index: HashTable::new(),
         })
@@ -199,12 +216,12 @@ unsafe fn create(capacity: usize, layout: EntryLayout) -> *mut MapBlock {
 /// Memory for entries.
 fn room(capacity: usize, layout: EntryLayout) -> *mut u8 {
     let bytes = match u32::try_from(capacity) {
-        Ok(_) => block_bytes(0, capacity, layout.stride),
+        Ok(_) => block_bytes(0, capacity, layout.stride()),
         // The index has 32 bits for an entry's number.
         Err(_) => None,
     };
     let Some(bytes) = bytes else {
-        out_of_memory(capacity.saturating_mul(layout.stride))
+        out_of_memory(capacity.saturating_mul(layout.stride()))
     };
     // SAFETY: any size may be asked for.
     let entries: *mut u8 = unsafe { libc::malloc(bytes) }.cast();
@@ -215,13 +232,24 @@ fn room(capacity: usize, layout: EntryLayout) -> *mut u8 {
 }
 
 /// Makes the map in `place` the only owner of its block.
+#[inline]
 unsafe fn unique(place: *mut *mut u8, map: Desc) -> View {
     // SAFETY: the place holds a map of this type that its caller may change.
     unsafe {
         let block = *place;
-        if claim_unique(block) {
-            return View::new(block.cast(), map);
+        match claim_unique(block) {
+            true => View::new(block.cast(), map),
+            false => copy(place, map),
         }
+    }
+}
+
+/// [`unique`] for a map with other owners.
+#[cold]
+unsafe fn copy(place: *mut *mut u8, map: Desc) -> View {
+    // SAFETY: as for `unique`.
+    unsafe {
+        let block = *place;
         let layout = EntryLayout::of(field_type(map, 0), field_type(map, 1));
         let copy = create(len(block), layout);
         let view = View::new(copy, map);
@@ -238,30 +266,44 @@ unsafe fn unique(place: *mut *mut u8, map: Desc) -> View {
     }
 }
 
-/// A map with its types at hand.
+/// A map and its type.
 struct View {
     map: *mut MapBlock,
-    key: Desc,
-    value: Desc,
-    layout: EntryLayout,
+    desc: Desc,
 }
 
 impl View {
     #[inline]
     unsafe fn new(map: *mut MapBlock, desc: Desc) -> View {
-        let (key, value) = (field_type(desc, 0), field_type(desc, 1));
-        View {
-            map,
-            key,
-            value,
-            layout: EntryLayout::of(key, value),
-        }
+        View { map, desc }
+    }
+
+    #[inline]
+    fn key(&self) -> Desc {
+        field_type(self.desc, 0)
+    }
+
+    #[inline]
+    fn value(&self) -> Desc {
+        field_type(self.desc, 1)
+    }
+
+    #[inline]
+    fn layout(&self) -> EntryLayout {
+        // SAFETY: the map is alive.
+        unsafe { (*self.map).layout }
     }
 
     #[inline]
     unsafe fn entry(&self, number: usize) -> *mut u8 {
         // SAFETY: there is room for that entry.
-        unsafe { (*self.map).entries.add(number * self.layout.stride) }
+        unsafe { (*self.map).entries.add(number * self.layout().stride()) }
+    }
+
+    #[inline]
+    unsafe fn value_at(&self, number: usize) -> *mut u8 {
+        // SAFETY: there is room for that entry.
+        unsafe { self.entry(number).add(self.layout().value()) }
     }
 
     #[inline]
@@ -273,31 +315,24 @@ impl View {
     /// The hashes by number, for the index. Stays valid while the entries stay where they are.
     unsafe fn hashes(&self) -> impl Fn(&u32) -> u64 + use<> {
         // SAFETY: the map is alive.
-        let (entries, stride) = (unsafe { (*self.map).entries }, self.layout.stride);
+        let (entries, stride) = (unsafe { (*self.map).entries }, self.layout().stride());
         // SAFETY: the index has numbers of written entries only.
         move |&number| unsafe { entries.add(number as usize * stride).cast::<u64>().read() }
     }
 
-    #[inline]
-    unsafe fn has_key(&self, number: usize, key: *mut u8, hash: u64) -> bool {
-        // SAFETY: the entry has been written.
-        unsafe {
-            self.hash_at(number) == hash
-                && compare::same_key(self.entry(number).add(self.layout.key), key, self.key)
-        }
-    }
-
-    /// The number of the entry with that key.
-    #[inline]
-    unsafe fn find(&self, key: *mut u8, hash: u64) -> Option<usize> {
-        // SAFETY: the index has numbers of written entries only.
+    /// The number of the live entry with that hash of which `is_it` says that it has the key, whose address it is given.
+    #[inline(always)]
+    unsafe fn find(&self, hash: u64, is_it: impl Fn(*mut u8) -> bool) -> Option<usize> {
+        // SAFETY: the index has numbers of written entries only; a removed one has no key's hash.
         unsafe {
             let map = &*self.map;
+            let has_key =
+                |number| self.hash_at(number) == hash && is_it(self.entry(number).add(KEY));
             if map.used <= SCAN_LIMIT {
-                return (map.first..map.used).find(|&number| self.has_key(number, key, hash));
+                return (map.first..map.used).find(|&number| has_key(number));
             }
             map.index
-                .find(hash, |&number| self.has_key(number as usize, key, hash))
+                .find(hash, |&number| has_key(number as usize))
                 .map(|&number| number as usize)
         }
     }
@@ -336,7 +371,7 @@ impl View {
                 self.take_entries(old, used);
             } else {
                 (*map).capacity = grown_capacity((*map).capacity, used + 1);
-                (*map).entries = room((*map).capacity, self.layout);
+                (*map).entries = room((*map).capacity, self.layout());
                 self.take_entries(old, used);
                 libc::free(old.cast());
             }
@@ -348,7 +383,7 @@ impl View {
         // SAFETY: there is room for all live entries; an entry moves to its own place or one before it.
         unsafe {
             let map = self.map;
-            let stride = self.layout.stride;
+            let stride = self.layout().stride();
             let mut live = 0;
             for number in 0..used {
                 let entry = from.add(number * stride);
@@ -423,21 +458,51 @@ impl View {
 
     unsafe fn key_part(&self, number: usize) -> Parts {
         // SAFETY: the entry is live.
-        unsafe { self.part(number, self.layout.key, self.key) }
+        unsafe { self.part(number, KEY, self.key()) }
     }
 
     unsafe fn value_part(&self, number: usize) -> Parts {
         // SAFETY: the entry is live.
-        unsafe { self.part(number, self.layout.value, self.value) }
+        unsafe { self.part(number, self.layout().value(), self.value()) }
     }
 }
 
-/// The hash of a key, and where its entry is.
+/// The hash of a key, and where its entry is. The most frequent types of keys have code of their own.
+#[inline]
 unsafe fn look_up(view: &View, key: *mut u8) -> (u64, Option<usize>) {
     // SAFETY: the key is of the map's type.
     unsafe {
-        let hash = compare::hash(key, view.key);
-        (hash, view.find(key, hash))
+        let desc = view.key();
+        match desc.kind {
+            Kind::I64 => {
+                let word = key.cast::<u64>().read();
+                let hash = hash::of_word(word);
+                (
+                    hash,
+                    view.find(hash, |other| other.cast::<u64>().read() == word),
+                )
+            }
+            Kind::String => {
+                let bytes = text(walk::block_of(key)).as_bytes();
+                let hash = hash::of_bytes(bytes);
+                let same = |other: *mut u8| text(walk::block_of(other)).as_bytes() == bytes;
+                (hash, view.find(hash, same))
+            }
+            _ => look_up_any(view, key),
+        }
+    }
+}
+
+#[inline(never)]
+unsafe fn look_up_any(view: &View, key: *mut u8) -> (u64, Option<usize>) {
+    // SAFETY: the key is of the map's type, and so are the others.
+    unsafe {
+        let desc = view.key();
+        let hash = compare::hash(key, desc);
+        (
+            hash,
+            view.find(hash, |other| compare::same_key(other, key, desc)),
+        )
     }
 }
 
@@ -446,9 +511,9 @@ unsafe fn insert_new(view: &View, hash: u64, key: *const u8, value: *const u8) -
     // SAFETY: the view is of a map that its caller may change.
     unsafe {
         let entry = view.append(hash);
-        let place = entry.add(view.layout.value);
-        ptr::copy_nonoverlapping(key, entry.add(view.layout.key), view.key.size as usize);
-        ptr::copy_nonoverlapping(value, place, view.value.size as usize);
+        let place = entry.add(view.layout().value());
+        ptr::copy_nonoverlapping(key, entry.add(KEY), view.key().size as usize);
+        ptr::copy_nonoverlapping(value, place, view.value().size as usize);
         place
     }
 }
@@ -477,10 +542,10 @@ pub unsafe extern "C" fn echo_map_insert(
         match look_up(&view, key) {
             (_, Some(number)) => {
                 // The old value moves out before it is dropped: the map is whole meanwhile.
-                let old = view.entry(number).add(view.layout.value);
-                ptr::swap_nonoverlapping(old, value, view.value.size as usize);
-                walk::drop(value, view.value);
-                walk::drop(key, view.key);
+                let old = view.value_at(number);
+                ptr::swap_nonoverlapping(old, value, view.value().size as usize);
+                walk::drop(value, view.value());
+                walk::drop(key, view.key());
             }
             (hash, None) => {
                 insert_new(&view, hash, key, value);
@@ -494,12 +559,19 @@ pub unsafe extern "C" fn echo_map_entry(place: *mut u8, of: *mut u8, key: *mut u
     unsafe {
         let view = unique(place.cast(), desc(of));
         match look_up(&view, key) {
-            (_, Some(number)) => view.entry(number).add(view.layout.value),
-            (hash, None) => {
-                walk::dup(key, view.key);
-                insert_new(&view, hash, key, view.value.zero)
-            }
+            (_, Some(number)) => view.value_at(number),
+            (hash, None) => insert_zero(&view, hash, key),
         }
+    }
+}
+
+/// Appends an entry for one more owner of the key, with the zero value.
+#[cold]
+unsafe fn insert_zero(view: &View, hash: u64, key: *mut u8) -> *mut u8 {
+    // SAFETY: the view is of a map that its caller may change; its type of values has a zero.
+    unsafe {
+        walk::dup(key, view.key());
+        insert_new(view, hash, key, view.value().zero)
     }
 }
 
