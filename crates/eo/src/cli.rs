@@ -1,10 +1,12 @@
 //! The command line as types. What the options mean is said here, once; `--help` prints it.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use echo_runtime::program::{parse_bytes, parse_workers};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use echo_runtime::program::{parse_max_stack, parse_workers};
 
 /// The Echo compiler: runs, builds and checks programs.
 #[derive(Debug, Parser)]
@@ -33,12 +35,11 @@ pub enum Command {
 /// Compile a program in memory and run it.
 #[derive(Debug, Args)]
 #[command(
-    override_usage = "eo run [OPTIONS] <FILE> [ARGS]...",
+    override_usage = "eo run [OPTIONS] <FILE>",
     after_help = "Examples:
   eo run hello.eo
   eo run --workers 1 hello.eo         on one worker thread
   eo run --leaks hello.eo             list coroutines that were still blocked at the end
-  eo run hello.eo --name Ada          what stands behind FILE belongs to the program
   eo run -                            read the program from standard input
 
 The exit code is the program's own: what `main` returned or `exit` was given, 2 after a
@@ -50,7 +51,7 @@ pub struct Run {
     pub workers: Option<usize>,
 
     /// The largest stack a coroutine may grow to, as in `65536`, `64K`, `8M` [default: 1M]
-    #[arg(long, value_name = "SIZE", value_parser = parse_bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = parse_max_stack)]
     pub max_stack: Option<usize>,
 
     /// Print what the scheduler did, at the end, on standard error
@@ -72,8 +73,8 @@ pub struct Run {
     #[command(flatten)]
     pub optimise: Optimise,
 
-    /// The program's source file, then the program's own arguments
-    // One positional: options behind the file are the program's.
+    /// The program's source file
+    // One positional: options behind the file are the program's, which cannot read them yet.
     #[arg(required = true, num_args = 1.., trailing_var_arg = true, value_name = "FILE")]
     pub file_and_args: Vec<OsString>,
 }
@@ -162,6 +163,54 @@ pub struct Optimise {
     #[arg(short = 'O', value_name = "LEVEL", default_value_t = 2,
           value_parser = clap::value_parser!(u8).range(0..=3))]
     pub level: u8,
+}
+
+impl Cli {
+    /// What the command line asks for. Wrong usage ends the process, with advice.
+    pub fn from_command_line() -> Cli {
+        let parsed = Cli::try_parse().map_err(with_run_suggested);
+        let checked = parsed.and_then(|cli| match unread_argument(&cli) {
+            Some(argument) => Err(reject_argument(&argument)),
+            None => Ok(cli),
+        });
+        checked.unwrap_or_else(|error| error.exit())
+    }
+}
+
+/// `eo hello.eo`
+fn with_run_suggested(mut error: clap::Error) -> clap::Error {
+    let file = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) if word.ends_with(".eo") => word.clone(),
+        _ => return error,
+    };
+    let advice = format!("did you mean `eo run {file}`?");
+    error.insert(
+        ContextKind::Suggested,
+        ContextValue::StyledStrs(vec![advice.into()]),
+    );
+    error.remove(ContextKind::SuggestedSubcommand);
+    error
+}
+
+/// What stands behind the program's file.
+fn unread_argument(cli: &Cli) -> Option<Cow<'_, str>> {
+    let Command::Run(run) = &cli.command else {
+        return None;
+    };
+    let mut arguments = run.file_and_args[1..].iter();
+    let argument = arguments.find(|argument| *argument != "--")?;
+    Some(argument.to_string_lossy())
+}
+
+fn reject_argument(argument: &str) -> clap::Error {
+    let advice = match argument.starts_with('-') {
+        true => "options of `eo run` stand before the file",
+        false => "leave it out",
+    };
+    let message = format!(
+        "programs cannot read arguments yet, so nothing would come of '{argument}'; {advice}"
+    );
+    Cli::command().error(ErrorKind::UnknownArgument, message)
 }
 
 #[cfg(test)]

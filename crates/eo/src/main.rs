@@ -19,10 +19,8 @@ mod store;
 
 use std::process;
 
-use clap::Parser;
-
 fn main() {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::from_command_line();
     bug::watch_llvm();
     let code = commands::execute(&cli.command).unwrap_or_else(|failure| {
         report::failure(&failure);

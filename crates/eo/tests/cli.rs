@@ -51,6 +51,10 @@ fn wrong_usage_is_code_2() {
         &["run", "--workers", "0", "x.eo"],
         &["run", "--workers", "many", "x.eo"],
         &["run", "--max-stack", "1X", "x.eo"],
+        &["run", "--max-stack", "1", "x.eo"],
+        &["run", "x.eo", "--leaks"],
+        &["run", "x.eo", "--", "Ada"],
+        &["x.eo"],
         &["run", "-O4", "x.eo"],
         &["build", "--emit", "java", "x.eo"],
         &["build", "-g", "--strip", "x.eo"],
@@ -68,6 +72,25 @@ fn wrong_usage_is_code_2() {
             "{}",
             output.stderr
         );
+    }
+}
+
+#[test]
+fn wrong_usage_is_told_with_advice() {
+    for (arguments, advice) in [
+        (&["pool.eo"][..], "did you mean `eo run pool.eo`?"),
+        (&["run", "--max-stack", "1", "x.eo"], "the least is 64K"),
+        (
+            &["run", "x.eo", "--leaks"],
+            "options of `eo run` stand before the file",
+        ),
+        (
+            &["run", "x.eo", "--", "Ada"],
+            "programs cannot read arguments yet, so nothing would come of 'Ada'",
+        ),
+    ] {
+        let output = Eo::new().run(arguments);
+        assert!(output.stderr.contains(advice), "{}", output.stderr);
     }
 }
 
@@ -316,6 +339,27 @@ fn the_exit_code_is_the_programs() {
     eo.run(&["run", "seven.eo"]).gives(7, "seven\n", "");
     eo.run(&["build", "seven.eo", "-o", "out"]).gives(0, "", "");
     eo.start("out").gives(7, "seven\n", "");
+}
+
+#[test]
+fn output_that_is_lost_is_a_failure() {
+    let eo = Eo::new()
+        .file("hello.eo", "print 1\n")
+        .file("seven.eo", "print 1\nexit(7)\n")
+        .file("zero.eo", "print 1\nexit(0)\n");
+    eo.run(&["build", "hello.eo"]).gives(0, "", "");
+    let eo_path = env!("CARGO_BIN_EXE_eo");
+    for (command, code) in [
+        (format!("{eo_path} run hello.eo"), 2),
+        (format!("{eo_path} run zero.eo"), 2),
+        (format!("{eo_path} run seven.eo"), 7),
+        ("./hello".to_string(), 2),
+    ] {
+        let output = eo.shell(&format!("{command} >/dev/full"));
+        let message = "error: cannot write to standard output: No space left on device";
+        assert_eq!(output.code, code, "{command}: {}", output.stderr);
+        assert!(output.stderr.starts_with(message), "{}", output.stderr);
+    }
 }
 
 #[test]

@@ -151,14 +151,13 @@ impl Failure {
             let _ = write!(text, " at {}:{}", site.file, site.line);
         }
         let _ = writeln!(text, ": {}", inner.message);
-        for site in inner
-            .trace
-            .iter()
-            .flat_map(|&address| position::of_address(address))
+        let addresses = inner.trace.iter();
+        let sites = addresses.flat_map(|&address| position::of_address(address));
+        let lines: Vec<String> = sites
             .take(MAX_TRACE)
-        {
-            let _ = writeln!(text, "  at {} ({}:{})", site.function, site.file, site.line);
-        }
+            .map(|site| format!("  at {} ({}:{})\n", site.function, site.file, site.line))
+            .collect();
+        write_folded(&lines, text);
         if let Some(spawn) = inner
             .origin
             .as_ref()
@@ -196,6 +195,37 @@ impl Failure {
     }
 }
 
+/// Most lines of a recursion that are told once: functions that call each other in a circle.
+const LONGEST_CIRCLE: usize = 4;
+
+/// The lines, but for those that repeat the ones before.
+fn write_folded(lines: &[String], text: &mut String) {
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let folds =
+            (1..=LONGEST_CIRCLE.min(rest.len())).map(|length| (repeats(rest, length), length));
+        let fold = folds.filter(|&(count, length)| (count - 1) * length > 1);
+        let (count, length) = fold
+            .max_by_key(|&(count, length)| (count * length, count))
+            .unwrap_or((1, 1));
+        text.extend(rest[..length].iter().map(String::as_str));
+        let _ = match (count, length) {
+            (1, _) => Ok(()),
+            (_, 1) => writeln!(text, "  … {} more of the same", count - 1),
+            (2, _) => writeln!(text, "  … these {length} lines once more"),
+            _ => writeln!(text, "  … these {length} lines {} more times", count - 1),
+        };
+        rest = &rest[count * length..];
+    }
+}
+
+/// How often the first lines stand there, one time after the other.
+fn repeats(lines: &[String], length: usize) -> usize {
+    let first = &lines[..length];
+    let times = lines.chunks_exact(length);
+    times.take_while(|chunk| *chunk == first).count()
+}
+
 /// Failures that may still have to be reported at the end of the program.
 static WATCHED: Mutex<Vec<Failure>> = Mutex::new(Vec::new());
 /// Whether any failure was reported because nobody observed it.
@@ -219,4 +249,33 @@ pub fn write_stderr(text: &str) {
     use std::io::Write;
     crate::value::print::flush();
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::write_folded;
+
+    fn folded(lines: &str) -> String {
+        let lines: Vec<String> = lines.chars().map(|line| format!("{line}\n")).collect();
+        let mut text = String::new();
+        write_folded(&lines, &mut text);
+        text.replace('\n', ";")
+    }
+
+    #[test]
+    fn recursion_is_told_once() {
+        assert_eq!(folded(""), "");
+        assert_eq!(folded("abc"), "a;b;c;");
+        assert_eq!(folded("aab"), "a;a;b;");
+        assert_eq!(folded("baaac"), "b;a;  … 2 more of the same;c;");
+        assert_eq!(
+            folded("abababac"),
+            "a;b;  … these 2 lines 2 more times;a;c;"
+        );
+        assert_eq!(
+            folded("ababaaaa"),
+            "a;b;  … these 2 lines once more;a;  … 3 more of the same;"
+        );
+        assert_eq!(folded("abcdeabcde"), "a;b;c;d;e;a;b;c;d;e;");
+    }
 }

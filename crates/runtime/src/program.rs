@@ -72,7 +72,7 @@ impl Options {
             |name| std::env::var_os(name).is_some_and(|value| value != "0" && !value.is_empty());
         Ok(Options {
             workers: number("ECHO_WORKERS", parse_workers)?,
-            max_stack: number("ECHO_MAX_STACK", parse_bytes)?,
+            max_stack: number("ECHO_MAX_STACK", parse_max_stack)?,
             stats: flag("ECHO_STATS"),
             leaks: flag("ECHO_LEAKS"),
             main_exit: flag("ECHO_MAIN_EXIT"),
@@ -111,11 +111,20 @@ pub fn parse_workers(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A number of bytes: `65536`, `64K`, `8M`, `1G`.
+/// A maximum stack in bytes: `65536`, `64K`, `8M`, `1G`; at least 64 KiB.
 ///
 /// # Errors
 /// Says what is wrong with the text.
-pub fn parse_bytes(text: &str) -> Result<usize, String> {
+pub fn parse_max_stack(text: &str) -> Result<usize, String> {
+    let bytes = parse_bytes(text)?;
+    if bytes < stack::LEAST_MAX_STACK_BYTES {
+        let least = stack::LEAST_MAX_STACK_BYTES >> 10;
+        return Err(format!("`{text}` is too small: the least is {least}K"));
+    }
+    Ok(bytes)
+}
+
+fn parse_bytes(text: &str) -> Result<usize, String> {
     let (digits, shift) = match text.char_indices().last() {
         Some((at, 'k' | 'K')) => (&text[..at], 10),
         Some((at, 'm' | 'M')) => (&text[..at], 20),
@@ -161,11 +170,19 @@ pub unsafe fn run(module: *const ModuleInfo, options: Options) -> i32 {
     unsafe { end(module, &options, &stats) }
 }
 
-/// Ends the process at once: threads that still run get no chance to disturb the end.
+/// Ends the process at once: threads that still run get no chance to disturb the end. Output that could not be written makes a 0 a
+/// [`FAILURE_CODE`].
 pub fn exit_process(code: i32) -> ! {
     print::flush();
     // SAFETY: ends the process.
-    unsafe { libc::_exit(code) }
+    unsafe { libc::_exit(with_lost_output(code)) }
+}
+
+fn with_lost_output(code: i32) -> i32 {
+    match code {
+        0 if print::has_lost() => FAILURE_CODE,
+        _ => code,
+    }
 }
 
 /// Where the program is.
@@ -315,7 +332,7 @@ unsafe fn end(module: *const ModuleInfo, options: &Options, stats: &Stats) -> i3
         }
     }
     timer::forget_all();
-    code
+    with_lost_output(code)
 }
 
 /// # Safety

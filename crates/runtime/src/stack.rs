@@ -53,6 +53,8 @@ const CACHED_STACKS: usize = 32;
 const KEPT_BYTES: usize = 32 << 10;
 
 pub const DEFAULT_MAX_STACK_BYTES: usize = 1 << 20;
+/// The least maximum: what runs in place on it, and cleanups, need some room.
+pub const LEAST_MAX_STACK_BYTES: usize = 64 << 10;
 
 /// Usable bytes of a big segment.
 static MAX_STACK_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_STACK_BYTES);
@@ -61,9 +63,11 @@ pub static BIG_SEGMENTS: AtomicU64 = AtomicU64::new(0);
 pub static PAGE_STACKS: AtomicU64 = AtomicU64::new(0);
 pub static SLABS: AtomicU64 = AtomicU64::new(0);
 
-/// Sets the maximum stack of a coroutine. Before a program starts; pooled segments of another size are given up.
+/// Sets the maximum stack of a coroutine, at least [`LEAST_MAX_STACK_BYTES`]. Before a program starts; pooled segments of another size are given up.
 pub fn set_max_stack(bytes: usize) {
-    let bytes = bytes.max(64 << 10).next_multiple_of(PAGE_BYTES);
+    let bytes = bytes
+        .max(LEAST_MAX_STACK_BYTES)
+        .next_multiple_of(PAGE_BYTES);
     if MAX_STACK_BYTES.swap(bytes, Ordering::Relaxed) != bytes {
         BIG.all().for_each(|pool| pool.lock().clear());
     }

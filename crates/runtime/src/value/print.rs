@@ -10,7 +10,8 @@
 //!
 //! # Errors
 //! A reader that has gone away ends the process by SIGPIPE, as it would have when Rust had not disabled that signal: a program that prints for ever must
-//! end. A closed descriptor takes nothing, silently; any other error is reported once, and what follows is discarded.
+//! end. A closed descriptor takes nothing, silently; any other error is reported once, what follows is discarded, and the process ends with an exit
+//! code that says so ([`has_lost`]).
 
 use super::format::Formatter;
 use super::string::text;
@@ -27,6 +28,7 @@ static OUTPUT: Mutex<Output> = Mutex::new(Output {
     spare: Vec::new(),
     is_muted: false,
     is_closed: false,
+    has_lost: false,
 });
 
 struct Output {
@@ -36,6 +38,8 @@ struct Output {
     is_muted: bool,
     /// Nothing can be written any more.
     is_closed: bool,
+    /// Something could not be written, which was reported.
+    has_lost: bool,
 }
 
 /// Prints a text as one piece.
@@ -67,6 +71,11 @@ pub fn flush_pending() {
     if !PENDING.lock().is_empty() {
         flush();
     }
+}
+
+/// Whether something that was printed could not be written.
+pub fn has_lost() -> bool {
+    lock_output().has_lost
 }
 
 /// Whether what is printed from now on is discarded.
@@ -134,6 +143,7 @@ impl Output {
     fn close(&mut self, error: &Error) {
         self.is_closed = true;
         if error.raw_os_error() != Some(libc::EBADF) {
+            self.has_lost = true;
             eprintln!("error: cannot write to standard output: {error}");
         }
     }
