@@ -172,16 +172,19 @@ impl Channel {
 
     /// Whether a receive would have to wait, as far as can be seen without the lock: what a poll asks first. True only if it was so at the moment
     /// when the count was read: whoever waited to send then would have filled the buffer, and what is not closed later was not closed then.
-    #[inline]
+    #[inline(always)]
     pub fn looks_empty(&self) -> bool {
-        self.len.load(Acquire) == 0 && self.senders.is_empty() && !self.is_closed()
+        // Without branches: which of several channels have something is hard to predict.
+        let len = u64::from(self.len.load(Acquire));
+        let senders = self.senders.tail_address() as u64;
+        len | senders | u64::from(self.state.load(Relaxed) & CLOSED) == 0
     }
 
     /// Whether a send would have to wait, or finds the channel closed, as far as can be seen without the lock. True only if it was so at one
     /// moment: receivers wait only while the buffer is empty.
-    #[inline]
+    #[inline(always)]
     pub fn looks_full(&self) -> bool {
-        self.receivers.is_empty() && !self.has_room()
+        self.receivers.is_empty() & !self.has_room()
     }
 
     /// Whether somebody waits for a value, as far as can be seen without the lock.
@@ -275,24 +278,6 @@ impl Channel {
             }
             Some(sender)
         }
-    }
-
-    /// Whether a send would take effect now (by value or by panic). Under the lock.
-    #[inline]
-    pub unsafe fn can_send(&self) -> bool {
-        // SAFETY: under the lock.
-        self.has_room()
-            || (!self.receivers.is_empty() && unsafe { self.receivers.first() }.is_some())
-            || self.is_closed()
-    }
-
-    /// Whether a receive would take effect now. Under the lock.
-    #[inline]
-    pub unsafe fn can_receive(&self) -> bool {
-        // SAFETY: under the lock.
-        self.buffered() > 0
-            || (!self.senders.is_empty() && unsafe { self.senders.first() }.is_some())
-            || self.is_closed()
     }
 
     /// The queue a waiter of that purpose stands in.

@@ -8,13 +8,13 @@
 //!   registers are saved (`wait`), so nobody can wake a coroutine that has not finished parking.
 //! * **Claim.** Whoever takes a waiter out of its queue, under the lock, owns it and must wake it: that happens exactly once. The waiter
 //!   of a select is one of several; taking it out is not enough, the claim word of the [`Select`](crate::select) has to be won too
-//!   ([`Waiter::claim`]). One that loses was already won by another case and is simply forgotten.
+//!   ([`Waiter::claim`]). One that loses was already won by another case and is simply forgotten: nobody looks at it once it is seen not to be queued.
 //! * What the wait was for is done by the one who wakes, before the wake-up: values are copied through `value`, which points into the
 //!   frame of the parked coroutine (that frame stays where it is until it is woken), and results travel as one word.
 //! * A waiter dies when it is woken or withdrawn; nobody looks at it, or at what it points to, afterwards. So whoever has many to wake looks for the
 //!   next one before.
-//! * Wake-ups happen after the object's lock is released: no lock is ever held while another is taken, except the channels of one select,
-//!   which are taken in the order of their addresses.
+//! * Wake-ups happen after the object's lock is released: no lock is ever held while another is taken, except the channels of one select that
+//!   does not wait, which are taken in the order of their addresses.
 //!
 //! A party is a coroutine, an operating-system thread (a caller outside the scheduler), a select, or a callback.
 
@@ -57,7 +57,7 @@ pub type Callback = unsafe fn(*mut Waiter, Option<&mut Claimed>);
 
 /// [`Party`] without what it says.
 #[repr(u8)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Coroutine,
     Thread,
@@ -175,9 +175,10 @@ pub struct Waiter {
     pub position: u32,
     pub purpose: Purpose,
     kind: Kind,
-    queued: bool,
+    /// Cleared as the last thing that is done to a waiter that is taken out and was not claimed.
+    queued: AtomicBool,
 }
-const _: () = assert!(size_of::<Waiter>() == 56);
+const _: () = assert!(cfg!(loom) || size_of::<Waiter>() == 56);
 
 impl Waiter {
     /// A waiter that is in no queue.
@@ -199,7 +200,7 @@ impl Waiter {
             position: waiting.position,
             purpose: waiting.purpose,
             kind,
-            queued: false,
+            queued: AtomicBool::new(false),
         }
     }
 
@@ -218,9 +219,10 @@ impl Waiter {
         }
     }
 
-    /// Whether the waiter is in a queue. Under the object's lock.
+    /// Whether the waiter is in a queue. Without the object's lock, true may be out of date.
+    #[inline(always)]
     pub fn is_queued(&self) -> bool {
-        self.queued
+        self.queued.load(Acquire)
     }
 
     /// Wins the right to wake a waiter just taken from its queue. Under the object's lock.
@@ -228,20 +230,9 @@ impl Waiter {
     unsafe fn claim(this: *mut Waiter) -> bool {
         // SAFETY: a select's waiters are unlinked under the lock held here before the select is freed.
         unsafe {
-            match Waiter::party(this) {
-                Party::Select(select) => (*select).claim(this),
-                _ => true,
-            }
-        }
-    }
-
-    /// Whether it can no longer be woken through this queue. Under the object's lock.
-    unsafe fn is_stale(this: *mut Waiter) -> bool {
-        // SAFETY: as in `claim`.
-        unsafe {
-            match Waiter::party(this) {
-                Party::Select(select) => (*select).is_claimed(),
-                _ => false,
+            (*this).kind != Kind::Select || {
+                let select: *const Select = (*this).who.cast();
+                (*select).claim(this)
             }
         }
     }
@@ -270,6 +261,12 @@ impl Queue {
     #[inline(always)]
     pub fn is_empty(&self) -> bool {
         self.tail().is_null()
+    }
+
+    /// 0 when it is empty.
+    #[inline(always)]
+    pub fn tail_address(&self) -> usize {
+        self.tail().addr()
     }
 
     /// The one that was put in last, stale or not.
@@ -320,7 +317,7 @@ impl Queue {
                 (*self.tail()).next = node;
                 (*head).prev = node;
             }
-            (*node).queued = true;
+            (*node).queued.store(true, Relaxed);
         }
         self.tail.store(node, Relaxed);
     }
@@ -329,33 +326,24 @@ impl Queue {
     pub unsafe fn remove(&self, node: *mut Waiter) {
         // SAFETY: as in `push`, and `node` is in this queue.
         unsafe {
-            debug_assert!((*node).queued);
-            (*node).queued = false;
+            debug_assert!((*node).is_queued());
             if (*node).next == node {
                 self.tail.store(ptr::null_mut(), Relaxed);
-                return;
+            } else {
+                (*(*node).prev).next = (*node).next;
+                (*(*node).next).prev = (*node).prev;
+                if self.tail() == node {
+                    self.tail.store((*node).prev, Relaxed);
+                }
             }
-            (*(*node).prev).next = (*node).next;
-            (*(*node).next).prev = (*node).prev;
-            if self.tail() == node {
-                self.tail.store((*node).prev, Relaxed);
-            }
+            (*node).queued.store(false, Release);
         }
     }
 
-    /// The first waiter that can still be woken; stale ones before it are taken out.
+    /// The first waiter.
     pub unsafe fn first(&self) -> Option<*mut Waiter> {
-        while !self.is_empty() {
-            // SAFETY: as in `push`.
-            unsafe {
-                let head = (*self.tail()).next;
-                if !Waiter::is_stale(head) {
-                    return Some(head);
-                }
-                self.remove(head);
-            }
-        }
-        None
+        // SAFETY: as in `push`.
+        (!self.is_empty()).then(|| unsafe { (*self.tail()).next })
     }
 
     /// Takes out and claims the first waiter that lets itself be claimed.
@@ -372,8 +360,9 @@ impl Queue {
                     (*tail).next = (*head).next;
                     (*(*head).next).prev = tail;
                 }
-                (*head).queued = false;
-                if Waiter::claim(head) {
+                let is_claimed = Waiter::claim(head);
+                (*head).queued.store(false, Release);
+                if is_claimed {
                     return Some(head);
                 }
             }
@@ -570,8 +559,19 @@ impl Withdrawn {
 pub unsafe fn wake(node: *mut Waiter, word: u64) {
     // SAFETY: the caller claimed the waiter.
     unsafe {
+        if (*node).kind == Kind::Coroutine {
+            return scheduler::ready(Coroutine::of_waiter(node), Wake::Value(word));
+        }
+        wake_other(node, word)
+    }
+}
+
+/// [`wake`] of anything but a coroutine.
+#[inline(never)]
+unsafe fn wake_other(node: *mut Waiter, word: u64) {
+    // SAFETY: as in `wake`.
+    unsafe {
         match Waiter::party(node) {
-            Party::Coroutine(coroutine) => scheduler::ready(coroutine, Wake::Value(word)),
             Party::Select(select) => Select::chosen(select, node, Ok(word)),
             party => wake_party(party, Wake::Value(word)),
         }

@@ -41,6 +41,85 @@ fn of_two_senders_one_is_received_and_the_other_still_waits() {
     });
 }
 
+/// Catches a claim won while the select was still queueing whose winner wakes the caller at once (it is woken before it sleeps, and its block freed
+/// under it), and one where neither of the two ends the select.
+#[test]
+fn a_select_is_claimed_while_it_queues() {
+    model(3, || {
+        let (first, second) = (Items::new(0), Items::new(0));
+        let sender = with([&first, &second], |first, _| assert!(first.send(1)));
+        let chosen = receive_either(&first, &second, SELECT_FOREVER);
+        assert_eq!(chosen, Chosen::Case(0, Some(1)));
+        join(sender);
+    });
+}
+
+/// Catches a caller that carries out a later case without claiming its own select: two cases take effect.
+#[test]
+fn a_later_case_becomes_ready_while_the_select_queues() {
+    model(3, || {
+        let (first, second) = (Items::new(1), Items::new(1));
+        let senders = [
+            with([&first, &second], |first, _| assert!(first.send(1))),
+            with([&first, &second], |_, second| assert!(second.send(2))),
+        ];
+        match receive_either(&first, &second, SELECT_FOREVER) {
+            Chosen::Case(0, Some(1)) => assert_eq!(second.receive(), Some(2)),
+            Chosen::Case(1, Some(2)) => assert_eq!(first.receive(), Some(1)),
+            other => panic!("{other:?}"),
+        }
+        senders.into_iter().for_each(join);
+    });
+}
+
+/// Catches a select that queues what it sends before it has judged what it receives, or the other way round: it would pair with itself, or with nobody.
+#[test]
+fn a_select_that_sends_and_receives_on_one_channel_pairs_with_others() {
+    model(2, || {
+        let (first, second) = (Items::new(0), Items::new(0));
+        let other = with([&first, &second], |first, _| {
+            select([Case::Send(first, 2), Case::Receive(first)], SELECT_FOREVER)
+        });
+        let mine = select(
+            [Case::Receive(&first), Case::Send(&first, 1)],
+            SELECT_FOREVER,
+        );
+        match (mine, join(other)) {
+            (Chosen::Case(0, Some(2)), Chosen::Case(0, None))
+            | (Chosen::Case(1, None), Chosen::Case(1, Some(1))) => {}
+            other => panic!("{other:?}"),
+        }
+    });
+}
+
+/// A select claims itself for a partner that somebody else takes. Catches one that goes on waiting afterwards: a sender that came meanwhile has forgotten it.
+#[test]
+fn a_select_whose_partner_is_taken_begins_anew() {
+    model(2, || {
+        let (first, second, third) = (Items::new(1), Items::new(0), Items::new(0));
+        let partner = with([&second, &third], |second, third| {
+            select(
+                [Case::Send(second, 2), Case::Send(third, 3)],
+                SELECT_FOREVER,
+            )
+        });
+        let rival = with([&first, &third], |first, third| {
+            assert!(first.send(1));
+            third.receive()
+        });
+        match receive_either(&first, &second, SELECT_FOREVER) {
+            Chosen::Case(0, Some(1)) => assert_eq!(join(partner), Chosen::Case(1, None)),
+            Chosen::Case(1, Some(2)) => {
+                assert_eq!(join(partner), Chosen::Case(0, None));
+                assert!(third.send(3));
+                assert_eq!(first.receive(), Some(1));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(join(rival), Some(3));
+    });
+}
+
 /// Catches a sender that takes a waiter out without winning the claim.
 #[test]
 fn two_selects_share_two_values() {
@@ -59,7 +138,7 @@ fn two_selects_share_two_values() {
     });
 }
 
-/// Both sides are selects: each has to win its own claim and its partner's. The lock order keeps them from waiting for each other.
+/// Both sides are selects: each has to win its own claim and its partner's.
 #[test]
 fn two_selects_pair_up_with_each_other() {
     model(2, || {
