@@ -1,5 +1,5 @@
 //! The queue that the workers of a node share: wake-ups from other threads, and what overflows a worker's own queue. First in, first out; a doubly linked
-//! list, so that what is run in place leaves it at once. A queued coroutine knows which injector it is in.
+//! list, so that what is run in place leaves it at once. A queued coroutine knows which injector it is in. A second one holds what was preempted.
 
 use crate::coroutine::Coroutine;
 use crate::lock::SpinMutex;
@@ -7,7 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 struct List {
-    /// What `Coroutine::injector` is of those that are in it: 1 + the injector's index.
+    /// What `Coroutine::injector` is of those that are in it: 1 + the injector's index; 0 where nobody looks for them.
     mark: u8,
     first: *mut Coroutine,
     last: *mut Coroutine,
@@ -25,9 +25,18 @@ pub struct Injector {
 impl Injector {
     /// The one of the node of that index.
     pub fn new(index: usize) -> Injector {
+        Injector::with_mark(index as u8 + 1)
+    }
+
+    /// For coroutines that have run: they are only taken in turn.
+    pub fn of_preempted() -> Injector {
+        Injector::with_mark(0)
+    }
+
+    fn with_mark(mark: u8) -> Injector {
         Injector {
             list: SpinMutex::new(List {
-                mark: index as u8 + 1,
+                mark,
                 first: ptr::null_mut(),
                 last: ptr::null_mut(),
             }),
@@ -77,9 +86,10 @@ impl Injector {
         usize::from(mark).checked_sub(1)
     }
 
-    /// Takes a coroutine out; false if it is not here.
+    /// Takes a coroutine out; false if it is not here. Not of the preempted.
     pub fn remove(&self, coroutine: *mut Coroutine) -> bool {
         let mut list = self.list.lock();
+        debug_assert_ne!(list.mark, 0);
         // SAFETY: as in `push_all`.
         unsafe {
             let is_here = (*coroutine).injector.load(Ordering::Relaxed) == list.mark;

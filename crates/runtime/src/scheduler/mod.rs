@@ -10,6 +10,8 @@
 //!   coroutines is walked depth first, and few of a million are alive at a time.
 //! * The worker's queue: what else wakes there, and what yields. First in, first out; others steal half.
 //! * The injector of a node: what comes from other threads, and what overflows a queue or a deque, the oldest first.
+//! * The preempted of a node: coroutines that the monitor has interrupted after a long turn, the first one first. They run when a worker finds nothing else, so that what
+//!   computes does not hold up what answers; and when they are due.
 //!
 //! Who has nothing to run looks from near to far (`node`): at the injectors, then at the queues of the workers of its own NUMA node, in a random order, then
 //! at those of other nodes. Who wakes a worker takes a near one.
@@ -19,10 +21,16 @@
 //! a bounded number of turns, whatever the others do:
 //! * in `run_next`: it is next, unless the queues have a turn first: at most 2 turns.
 //! * in the queue with n before it: queue and deque take turns, and `run_next` has at most [`worker::MAX_STREAK`] in a row in between: at most
-//!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, and one more in every [`worker::FAIRNESS_PERIOD`].
+//!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, one more in every [`worker::FAIRNESS_PERIOD`], and now and then one that was preempted.
 //! * in the deque with n older ones: every `FAIRNESS_PERIOD` turns the oldest of the deque or of the injector has a turn, in turn when both hold something:
 //!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets all those run first that wait in the deque.
 //! * in the injector with n before it: the same; `worker::FOREIGN_PERIOD` times as much if no worker of that node runs.
+//! * among the preempted of a node with n before it: a time, as it is their turns that are long. A worker that has had none of them for
+//!   `monitor::PREEMPTED_PATIENCE` while some wait gives its next turn to one. With the monitor's tick of 5 ms and turns of at most 10 ms, that is
+//!   35 ms × (n + 1), less with several workers; `worker::FOREIGN_PERIOD` times as much if no worker of that node runs. Who yields to nobody else yields to
+//!   one of them.
+//!
+//! Hence a coroutine that computes without end delays each of the others by about 10 ms at a time, however many there are of its kind.
 //!
 //! Only what overflows changes its place, at most once and to the end of the injector; what others steal or take only runs earlier.
 //!
@@ -520,8 +528,6 @@ pub struct Scheduler {
     nodes: Nodes,
     idle: Idle,
     stopping: AtomicBool,
-    /// Set by the monitor when a deadline has passed unnoticed.
-    timers_due: AtomicBool,
     wake_ups: AtomicU64,
     preemptions: AtomicU64,
     on_quiescent: Box<dyn Fn() -> Quiescent + Send + Sync>,
@@ -554,7 +560,6 @@ impl Scheduler {
             idle: Idle::new(&nodes.worker_counts()),
             nodes,
             stopping: AtomicBool::new(false),
-            timers_due: AtomicBool::new(false),
             wake_ups: AtomicU64::new(0),
             preemptions: AtomicU64::new(0),
             on_quiescent: Box::new(on_quiescent),
@@ -654,7 +659,7 @@ impl Scheduler {
     fn node_with_work(&self) -> Option<usize> {
         let busy = || self.workers.iter().find(|worker| worker.has_spare_work());
         self.nodes
-            .with_injected()
+            .with_shared_work()
             .or_else(|| busy().map(|worker| worker.node))
     }
 
@@ -666,7 +671,7 @@ impl Scheduler {
                 .find(|worker| worker.has_work_to_steal())
         };
         self.nodes
-            .with_injected()
+            .with_shared_work()
             .or_else(|| busy().map(|worker| worker.node))
     }
 

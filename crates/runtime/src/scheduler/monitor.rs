@@ -2,10 +2,13 @@
 //!
 //! It never runs coroutines, and sleeps while all workers do. Every tick it compares the workers' turn counters with those it saw before. A worker
 //! that is in the same turn for [`TICK`] has what it keeps from the others handed on, and its coroutine is asked to yield, again and again until it does, when it
-//! has run for [`PATIENCE`] after it was first seen: at most twice that after it began. When nobody waits for it, it has longer.
+//! has computed for [`PATIENCE`] since it was first seen: within two ticks, if the system lets the thread run. When nobody waits for it, it has longer.
 //!
 //! While no worker sleeps, nobody else looks at the clock: then the monitor ticks faster as long as there are timers, and when one is overdue, whatever runs since the
 //! tick before is asked to yield.
+//!
+//! What yields to that and has computed waits until nobody else does (see the fairness of `scheduler`), or until the monitor finds that a worker has run none of that
+//! kind for [`PREEMPTED_PATIENCE`].
 //!
 //! Once a second it gives free memory back to the system, until there is none; then it sleeps for good.
 
@@ -24,17 +27,22 @@ use std::time::{Duration, Instant};
 /// Memory that was not used for so long is given back to the system.
 const TRIM_PERIOD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(5);
-/// The tick while all workers are busy and there are timers: how late these may be, roughly.
+/// The tick while all workers are busy and there are timers: how late these may be, roughly. It is shorter when one is due before, but not by much, as each tick may cost
+/// every worker a turn.
 const TIMER_TICK: Duration = Duration::from_millis(1);
-/// How long a coroutine may be seen running while others wait.
-const PATIENCE: Duration = Duration::from_millis(5);
-/// The same while nobody waits.
-const LONE_PATIENCE: Duration = Duration::from_millis(10);
+const LEAST_TICK: Duration = Duration::from_micros(500);
+/// CPU time that a coroutine may be seen to take while others wait: a little less than one tick, and than two while nobody waits.
+const PATIENCE: Duration = Duration::from_millis(4);
+const LONE_PATIENCE: Duration = Duration::from_millis(9);
+/// CPU time that shows that a coroutine computes, if it is not known yet.
+const OVERLONG: Duration = Duration::from_micros(250);
+/// How long a worker may prefer others while preempted coroutines wait: as long as one of those runs, so that they have about half of its time.
+const PREEMPTED_PATIENCE: Duration = Duration::from_millis(10);
 
 /// Starts the monitor; it ends when the bell rings.
 pub fn start(scheduler: &'static Scheduler) -> OsThread {
     // Whatever it needs is allocated here, where there still is some memory.
-    let mut seen = vec![(0, 0); scheduler.workers.len()];
+    let mut seen = vec![Seen::default(); scheduler.workers.len()];
     OsThread::start(c"echo-monitor".into(), 128 << 10, move || {
         watch(scheduler, &mut seen)
     })
@@ -90,7 +98,7 @@ impl Bell {
 }
 
 /// Gives free memory back to the system; whether there may be more. It can take longer than a tick, so the workers are looked at meanwhile.
-fn trim(scheduler: &Scheduler, seen: &mut [(u64, u64)]) -> bool {
+fn trim(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
     let mut looked_at = Instant::now();
     let mut attend = || {
         if looked_at.elapsed() < TICK {
@@ -105,12 +113,13 @@ fn trim(scheduler: &Scheduler, seen: &mut [(u64, u64)]) -> bool {
     stack::trim(&mut attend) | memory::trim(&mut attend)
 }
 
-fn watch(scheduler: &'static Scheduler, seen: &mut [(u64, u64)]) {
+fn watch(scheduler: &'static Scheduler, seen: &mut [Seen]) {
     let all_asleep = || scheduler.idle.all_asleep();
     let bell = &scheduler.monitor_bell;
     let mut over = bell.lock();
     let mut trim_at = Instant::now() + TRIM_PERIOD;
     let mut may_trim = true;
+    let mut saw_timer = false;
     while !*over {
         if may_trim && Instant::now() >= trim_at {
             // Without the lock: it takes a while, and workers that wake must not wait for it.
@@ -131,16 +140,19 @@ fn watch(scheduler: &'static Scheduler, seen: &mut [(u64, u64)]) {
             continue;
         }
         may_trim = true;
-        over = bell.wait(over, Some(tick(scheduler)));
-        look_if_awake(scheduler, seen);
+        over = bell.wait(over, Some(tick(scheduler, saw_timer)));
+        saw_timer = look_if_awake(scheduler, seen);
     }
 }
 
-fn look_if_awake(scheduler: &Scheduler, seen: &mut [(u64, u64)]) {
-    if !scheduler.idle.all_asleep() {
-        look(scheduler, seen);
-        print::flush_pending();
+/// Whether a timer was overdue.
+fn look_if_awake(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
+    if scheduler.idle.all_asleep() {
+        return false;
     }
+    let overdue = look(scheduler, seen);
+    print::flush_pending();
+    overdue
 }
 
 /// Hands on what a stuck worker would run next. The list of sleepers is locked meanwhile: between its two places the coroutine is in no queue,
@@ -153,35 +165,84 @@ fn hand_on_stranded(scheduler: &Scheduler, worker: &Worker) {
     drop(sleepers);
 }
 
-fn tick(scheduler: &Scheduler) -> Duration {
+/// Time until the next look. Where a timer was overdue, another one is likely to follow soon.
+fn tick(scheduler: &Scheduler, saw_timer: bool) -> Duration {
     let is_anyone_asleep = scheduler.idle.sleeping.load(Ordering::SeqCst) != 0;
-    if is_anyone_asleep || deadlines::next_ns() == deadlines::NEVER {
-        TICK
-    } else {
-        TIMER_TICK
+    let next_ns = deadlines::next_ns();
+    if is_anyone_asleep || next_ns == deadlines::NEVER && !saw_timer {
+        return TICK;
+    }
+    let left_ns = next_ns.saturating_sub(deadlines::now_ns());
+    Duration::from_nanos(left_ns).clamp(LEAST_TICK, TIMER_TICK)
+}
+
+/// What the monitor has seen of a worker.
+#[derive(Clone, Default)]
+struct Seen {
+    /// Its turn, since when, and the CPU time of its thread then, if a coroutine runs.
+    turn: u64,
+    since_ns: u64,
+    since_cpu: Duration,
+    /// The last turn of a coroutine that had been preempted, and when it was last seen, or none waited for one.
+    preempted_turn: u64,
+    content_ns: u64,
+}
+
+impl Seen {
+    /// How long the worker has been in the turn of a coroutine, as far as was seen.
+    fn runs_for(&mut self, worker: &Worker, turn: u64, now_ns: u64) -> Option<Duration> {
+        let is_running = turn % 2 == 1;
+        if !is_running || turn != self.turn {
+            (self.turn, self.since_ns) = (turn, now_ns);
+            if is_running {
+                self.since_cpu = worker.cpu_time();
+            }
+            return None;
+        }
+        Some(Duration::from_nanos(now_ns - self.since_ns))
+    }
+
+    /// CPU time the worker has taken in this turn.
+    fn computes_for(&self, worker: &Worker) -> Duration {
+        worker.cpu_time().saturating_sub(self.since_cpu)
+    }
+
+    /// Whether preempted coroutines have waited here for long enough.
+    fn owes_preempted(&mut self, worker: &Worker, any_wait: bool, now_ns: u64) -> bool {
+        let turn = worker.preempted_turn();
+        if !any_wait || turn == worker.turn() || turn != self.preempted_turn {
+            (self.preempted_turn, self.content_ns) = (turn, now_ns);
+        }
+        Duration::from_nanos(now_ns - self.content_ns) >= PREEMPTED_PATIENCE
     }
 }
 
-/// `seen` holds the turn of each worker, and when it was first seen.
-fn look(scheduler: &Scheduler, seen: &mut [(u64, u64)]) {
+/// Whether a timer was overdue.
+fn look(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
     let now_ns = deadlines::now_ns();
     let overdue = deadlines::next_ns() <= now_ns;
-    if overdue {
-        scheduler.timers_due.store(true, Ordering::Relaxed);
-    }
-    for (worker, (turn, since_ns)) in scheduler.workers.iter().zip(seen) {
-        let now = worker.turn();
-        if now % 2 == 0 || now != *turn {
-            (*turn, *since_ns) = (now, now_ns);
-            continue;
+    let any_preempted = scheduler.nodes.any_preempted();
+    for (worker, seen) in scheduler.workers.iter().zip(seen) {
+        if overdue {
+            worker.expect_timers();
         }
-        let runs_for = Duration::from_nanos(now_ns - *since_ns);
+        if seen.owes_preempted(worker, any_preempted, now_ns) {
+            worker.expect_preempted();
+        }
+        let turn = worker.turn();
+        let Some(runs_for) = seen.runs_for(worker, turn, now_ns) else {
+            continue;
+        };
         if runs_for >= TICK {
             hand_on_stranded(scheduler, worker);
         }
-        let has_waiters = worker.has_spare_work() || scheduler.nodes.with_injected().is_some();
+        let computes_for = seen.computes_for(worker);
+        let has_waiters = worker.has_spare_work() || scheduler.nodes.with_shared_work().is_some();
         let patience = if has_waiters { PATIENCE } else { LONE_PATIENCE };
-        if overdue || runs_for >= patience {
+        if overdue || computes_for >= patience {
+            if computes_for >= OVERLONG || turn == worker.preempted_turn() {
+                worker.call_overlong(turn);
+            }
             scheduler.preemptions.fetch_add(1, Ordering::Relaxed);
             worker.request_preemption();
         }
@@ -193,4 +254,5 @@ fn look(scheduler: &Scheduler, seen: &mut [(u64, u64)]) {
     {
         scheduler.wake_near(node);
     }
+    overdue
 }

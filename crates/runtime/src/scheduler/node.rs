@@ -11,6 +11,8 @@ use std::ops::{Deref, Range};
 
 pub struct Node {
     pub injector: Injector,
+    /// Coroutines that were preempted after a long turn: they wait until nobody else does, or until they are due.
+    pub preempted: Injector,
     /// Indices of its workers.
     pub workers: Range<usize>,
     /// All nodes, the nearest first: this one.
@@ -112,9 +114,14 @@ impl Nodes {
         usize::from(node.unwrap_or(0))
     }
 
-    /// A node whose injector is not empty.
-    pub fn with_injected(&self) -> Option<usize> {
-        self.nodes.iter().position(|node| node.injector.len() > 0)
+    /// A node whose workers share something to run.
+    pub fn with_shared_work(&self) -> Option<usize> {
+        let has_some = |node: &Node| node.injector.len() > 0 || node.preempted.len() > 0;
+        self.nodes.iter().position(has_some)
+    }
+
+    pub fn any_preempted(&self) -> bool {
+        self.nodes.iter().any(|node| node.preempted.len() > 0)
     }
 }
 
@@ -128,6 +135,7 @@ impl Node {
         let node = &topology.nodes[index];
         Node {
             injector: Injector::new(index),
+            preempted: Injector::of_preempted(),
             workers: ranges[index].clone(),
             rings: rings.iter().map(workers).collect(),
             near_to_far: rings.concat().into(),

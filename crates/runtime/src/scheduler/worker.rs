@@ -21,7 +21,7 @@ use std::cell::UnsafeCell;
 use std::ffi::CString;
 use std::io;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// Turns in a row that `run_next` may take before the queue has one.
@@ -29,8 +29,11 @@ pub const MAX_STREAK: u32 = 32;
 /// Every so many turns the timers and the injector are looked at before the worker's own queue. A prime, so that no pattern of the
 /// program keeps step with it.
 pub const FAIRNESS_PERIOD: u64 = 61;
-/// After so many of these periods the injectors of other nodes have their turn.
+/// After so many of these periods the injectors of other nodes have their turn. The same for their preempted coroutines, when these are due.
 const FOREIGN_PERIOD: u64 = 8;
+/// Bits of [`Worker::due`]: what is looked at before the next turn.
+const DUE_TIMERS: u8 = 1;
+const DUE_PREEMPTED: u8 = 2;
 /// How long a coroutine that has run must have waited before another worker may take it, in nanoseconds. Those of a group that talk to each other wait
 /// less, and lose more by being torn apart; moving one costs a microsecond or two of cache misses.
 const STEAL_AFTER_NS: u64 = 10_000;
@@ -69,12 +72,18 @@ pub struct Worker {
     run_next: AtomicPtr<Coroutine>,
     /// Counts entries into and exits from coroutines: odd while one runs. Written by the owner only.
     turns: AtomicU64,
+    /// The last turn of a coroutine that had been preempted. Written by the owner only.
+    preempted_turn: AtomicU64,
+    /// The last turn that the monitor has found to compute for long.
+    overlong_turn: AtomicU64,
+    /// What the monitor has found overdue.
+    due: AtomicU8,
     /// A thief has found something here since this worker last woke one.
     was_robbed: AtomicBool,
     parker: Parker,
     started: AtomicBool,
-    /// Address of the thread's stack limit while the thread is alive.
-    limit: SpinMutex<usize>,
+    /// While it is alive.
+    thread: SpinMutex<Option<Thread>>,
     scheduler: AtomicPtr<Scheduler>,
     own: UnsafeCell<Own>,
 }
@@ -84,6 +93,26 @@ unsafe impl Sync for Worker {}
 // SAFETY: a worker moves to its thread once.
 unsafe impl Send for Worker {}
 
+/// What others may know of a worker's thread.
+struct Thread {
+    /// Address of its stack limit.
+    limit: usize,
+    cpu_clock: libc::clockid_t,
+}
+
+impl Thread {
+    /// The calling one.
+    fn own() -> Thread {
+        let mut cpu_clock = libc::CLOCK_MONOTONIC;
+        // SAFETY: the calling thread is alive, and the place is valid. On an error the other clock is good enough.
+        unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut cpu_clock) };
+        Thread {
+            limit: arch::stack_limit_address() as usize,
+            cpu_clock,
+        }
+    }
+}
+
 /// What only the worker's thread touches.
 pub struct Own {
     pub cache: Cache,
@@ -91,6 +120,8 @@ pub struct Own {
     last_id: u64,
     ticks: u64,
     streak: u32,
+    /// Turns given to preempted coroutines because they were due.
+    preempted_due: u64,
     /// Whose turn it is when the queue and the deque both hold something.
     prefers_unstarted: bool,
     random: u64,
@@ -116,10 +147,13 @@ impl Worker {
             unstarted: Deque::new(workers == 1),
             run_next: AtomicPtr::new(ptr::null_mut()),
             turns: AtomicU64::new(0),
+            preempted_turn: AtomicU64::new(0),
+            overlong_turn: AtomicU64::new(0),
+            due: AtomicU8::new(0),
             was_robbed: AtomicBool::new(false),
             parker: Parker::new(),
             started: AtomicBool::new(false),
-            limit: SpinMutex::new(0),
+            thread: SpinMutex::new(None),
             scheduler: AtomicPtr::new(ptr::null_mut()),
             own: UnsafeCell::new(Own {
                 cache: Cache::new(),
@@ -127,6 +161,7 @@ impl Worker {
                 last_id: 0,
                 ticks: 0,
                 streak: 0,
+                preempted_due: 0,
                 prefers_unstarted: false,
                 random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
                 marks: vec![0; workers].into(),
@@ -384,7 +419,7 @@ impl Worker {
             }
             node_memory::settle(self.home().home);
             arch::set_worker(ptr::from_ref(self).cast_mut().cast());
-            *self.limit.lock() = arch::stack_limit_address() as usize;
+            *self.thread.lock() = Some(Thread::own());
             // SAFETY: on this worker's thread.
             unsafe { self.own().cache.keep_last() };
             self.scheduler().monitor_bell.rouse();
@@ -397,7 +432,7 @@ impl Worker {
                     }
                 }
             }
-            *self.limit.lock() = 0;
+            *self.thread.lock() = None;
             // SAFETY: on this worker's thread.
             unsafe { self.own().cache.empty() };
             memory::thread_ends();
@@ -430,8 +465,10 @@ impl Worker {
             (own.ticks, own.streak)
         };
         let is_fair_turn = ticks.is_multiple_of(FAIRNESS_PERIOD);
-        if is_fair_turn || self.scheduler().timers_due.load(Ordering::Relaxed) {
-            self.expire_timers();
+        if self.due.load(Ordering::Relaxed) != 0
+            && let Some(coroutine) = self.next_due()
+        {
+            return Some(coroutine);
         }
         if is_fair_turn && let Some(coroutine) = self.next_in_fairness(ticks) {
             return Some(coroutine);
@@ -448,8 +485,33 @@ impl Worker {
             .or_else(|| self.next_from_elsewhere())
     }
 
-    /// What else might wait for ever: the oldest of the injector and of those that have not started, in turn.
+    /// Does what is due; a preempted coroutine if that is.
+    #[cold]
+    fn next_due(&self) -> Option<*mut Coroutine> {
+        let due = self.due.swap(0, Ordering::Relaxed);
+        if due & DUE_TIMERS != 0 {
+            self.expire_timers();
+        }
+        if due & DUE_PREEMPTED == 0 {
+            return None;
+        }
+        // SAFETY: on this worker's thread; not kept across calls.
+        let count = unsafe {
+            let own = self.own();
+            own.preempted_due += 1;
+            own.preempted_due
+        };
+        if !count.is_multiple_of(FOREIGN_PERIOD) {
+            return self.take_preempted_nearby();
+        }
+        let nodes = self.scheduler().nodes.len();
+        let start = (count / FOREIGN_PERIOD) as usize;
+        (start..start + nodes).find_map(|node| self.take_preempted(node % nodes))
+    }
+
+    /// What else might wait for ever: timers, and the oldest of the injector and of those that have not started, in turn.
     fn next_in_fairness(&self, ticks: u64) -> Option<*mut Coroutine> {
+        self.expire_timers();
         if (ticks / FAIRNESS_PERIOD).is_multiple_of(2) {
             self.take_injected_in_turn(ticks)
                 .or_else(|| self.pop_oldest())
@@ -507,7 +569,7 @@ impl Worker {
         if self.expire_timers() {
             return self.take_next().or_else(|| self.next_queued());
         }
-        self.search()
+        self.search().or_else(|| self.take_preempted_nearby())
     }
 
     #[inline]
@@ -571,6 +633,39 @@ impl Worker {
         Some(first)
     }
 
+    /// A preempted coroutine of the nearest node that has one.
+    fn take_preempted_nearby(&self) -> Option<*mut Coroutine> {
+        let mut nodes = self.home().near_to_far.iter();
+        nodes.find_map(|&node| self.take_preempted(node))
+    }
+
+    fn take_preempted(&self, node: usize) -> Option<*mut Coroutine> {
+        let scheduler = self.scheduler();
+        let from = &scheduler.nodes[node].preempted;
+        let mut taken = [ptr::null_mut()];
+        if from.take(&mut taken) == 0 {
+            return None;
+        }
+        self.preempted_turn
+            .store(self.turn() + 1, Ordering::Relaxed);
+        if from.len() > 0 && scheduler.idle.should_wake() {
+            scheduler.wake_near(node);
+        }
+        Some(taken[0])
+    }
+
+    /// A coroutine that computes for long waits behind those that do not.
+    #[cold]
+    fn put_preempted(&self, coroutine: *mut Coroutine) {
+        let scheduler = self.scheduler();
+        self.home().preempted.push_all(&[coroutine]);
+        // A sleeper takes it only if this worker will not.
+        let is_busy = !self.has_nothing_next() || self.has_spare_work();
+        if is_busy && scheduler.idle.should_wake() {
+            scheduler.wake_near(self.node);
+        }
+    }
+
     /// To where its kind waits.
     fn enqueue(&self, coroutine: *mut Coroutine) {
         // SAFETY: a coroutine taken from the injector is the worker's.
@@ -583,10 +678,6 @@ impl Worker {
 
     /// Runs the timers that are due; whether there were any.
     fn expire_timers(&self) -> bool {
-        let timers_due = &self.scheduler().timers_due;
-        if timers_due.load(Ordering::Relaxed) {
-            timers_due.store(false, Ordering::Relaxed);
-        }
         deadlines::next_ns() != deadlines::NEVER && deadlines::expire(deadlines::now_ns())
     }
 
@@ -698,7 +789,7 @@ impl Worker {
         // SAFETY: on this worker's thread.
         let has_searched = unsafe { self.own().has_searched };
         let has_work = || {
-            scheduler.nodes.with_injected().is_some()
+            scheduler.nodes.with_shared_work().is_some()
                 || has_searched && scheduler.node_with_work_to_steal().is_some()
                 || scheduler.stopping.load(Ordering::SeqCst)
         };
@@ -751,9 +842,17 @@ impl Worker {
                 Reason::Park => finish_park(coroutine, left.value),
                 Reason::Yield | Reason::Preempted => {
                     (*coroutine).set_state(State::Ready);
+                    if self.overlong_turn.load(Ordering::Relaxed) == turn + 1 {
+                        self.put_preempted(coroutine);
+                        return;
+                    }
                     // What it has spawned has waited longer.
                     if !self.unstarted.is_empty() {
                         self.queue_unstarted();
+                    }
+                    // Who yields waits for others: if none but preempted ones are here, for those.
+                    if self.queue.is_empty() && self.home().preempted.len() > 0 {
+                        self.due.fetch_or(DUE_PREEMPTED, Ordering::Relaxed);
                     }
                     self.push(coroutine);
                 }
@@ -810,6 +909,21 @@ impl Worker {
         self.turns.load(Ordering::Relaxed)
     }
 
+    /// For the monitor: the last turn of a coroutine that had been preempted.
+    pub fn preempted_turn(&self) -> u64 {
+        self.preempted_turn.load(Ordering::Relaxed)
+    }
+
+    /// For the monitor: has the worker look at its timers before its next turn.
+    pub fn expect_timers(&self) {
+        self.due.fetch_or(DUE_TIMERS, Ordering::Relaxed);
+    }
+
+    /// For the monitor: has the worker give its next turn to a preempted coroutine.
+    pub fn expect_preempted(&self) {
+        self.due.fetch_or(DUE_PREEMPTED, Ordering::Relaxed);
+    }
+
     /// For the monitor: takes away what a stuck worker would run next.
     pub fn take_stranded(&self) -> Option<*mut Coroutine> {
         if self.is_alone {
@@ -819,13 +933,32 @@ impl Worker {
         }
     }
 
+    /// For the monitor: the CPU time of the worker's thread so far.
+    pub fn cpu_time(&self) -> Duration {
+        let thread = self.thread.lock();
+        let mut time = libc::timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        if let Some(thread) = &*thread {
+            // SAFETY: the thread is alive while its clock is here, and the place is valid.
+            unsafe { libc::clock_gettime(thread.cpu_clock, &raw mut time) };
+        }
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+
+    /// For the monitor: what runs in that turn computes for long. If it is preempted, it waits behind those that do not.
+    pub fn call_overlong(&self, turn: u64) {
+        self.overlong_turn.store(turn, Ordering::Relaxed);
+    }
+
     /// For the monitor: asks the running coroutine to yield. A request that is overwritten by a change of stack is repeated later.
     pub fn request_preemption(&self) {
-        let limit = self.limit.lock();
-        if *limit != 0 {
+        let thread = self.thread.lock();
+        if let Some(thread) = &*thread {
             // SAFETY: the thread is alive while its address is here; the word is only ever accessed whole.
             unsafe {
-                AtomicUsize::from_ptr(*limit as *mut usize)
+                AtomicUsize::from_ptr(thread.limit as *mut usize)
                     .store(arch::PREEMPT_LIMIT, Ordering::Relaxed)
             };
         }
