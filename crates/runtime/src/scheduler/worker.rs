@@ -34,12 +34,16 @@ const FOREIGN_PERIOD: u64 = 8;
 /// Bits of [`Worker::due`]: what is looked at before the next turn.
 const DUE_TIMERS: u8 = 1;
 const DUE_PREEMPTED: u8 = 2;
-/// How long a coroutine that has run must have waited before another worker may take it, in nanoseconds. Those of a group that talk to each other wait
+/// How long a coroutine that has run must have waited before another worker may take it, in nanoseconds, at first. Those of a group that talk to each other wait
 /// less, and lose more by being torn apart; moving one costs a microsecond or two of cache misses.
 const STEAL_AFTER_NS: u64 = 10_000;
+/// What was taken should keep the thief busy for so long. If it does not, it comes from such a group, and is woken again where the rest of it runs: then the thief is
+/// twice as patient the next time, up to the limit.
+const WORTH_STEALING_NS: u64 = 20_000;
+const MAX_STEAL_AFTER_NS: u64 = 16 * STEAL_AFTER_NS;
 /// A queue of so many is taken from at once: moving half of it pays anyhow.
 const LONG_QUEUE: u32 = 32;
-/// A searcher looks around for so many times [`STEAL_AFTER_NS`]. It stays on its node but at the end of the last, so that searchers in large machines do not
+/// A searcher looks around for so many times what it has patience for. It stays on its node but at the end of the last, so that searchers in large machines do not
 /// fetch the queues of all workers again and again.
 const SEARCH_WINDOWS: usize = 2;
 /// Pauses between two looks.
@@ -132,6 +136,9 @@ pub struct Own {
     /// How many more coroutines must become ready before this worker wakes a sleeper; and how many it will be the next time.
     until_wake: u32,
     backoff: u32,
+    /// How long what has run must have waited before this worker steals it; and when it last did, until that has been judged.
+    steal_after_ns: u64,
+    stole_at_ns: Option<u64>,
     steals: u64,
     /// Of these, from workers of other nodes.
     far_steals: u64,
@@ -168,6 +175,8 @@ impl Worker {
                 has_searched: false,
                 until_wake: 0,
                 backoff: MIN_BACKOFF,
+                steal_after_ns: STEAL_AFTER_NS,
+                stole_at_ns: None,
                 steals: 0,
                 far_steals: 0,
             }),
@@ -707,7 +716,8 @@ impl Worker {
         let is_last = window + 1 == SEARCH_WINDOWS;
         let reach = if is_last { rings.len() } else { 1 };
         self.mark_queues(&rings[..reach]);
-        let end_ns = deadlines::now_ns() + STEAL_AFTER_NS;
+        let start_ns = deadlines::now_ns();
+        let end_ns = start_ns + self.patience_ns(start_ns);
         while deadlines::now_ns() < end_ns {
             let found = self
                 .take_from_victim(&rings[..1], |victim| self.steal_ready(victim))
@@ -717,7 +727,27 @@ impl Worker {
             }
             (0..SEARCH_PAUSES).for_each(|_| std::hint::spin_loop());
         }
-        self.take_from_victim(&rings[..reach], |victim| self.steal_waiting(victim))
+        let found = self.take_from_victim(&rings[..reach], |victim| self.steal_waiting(victim));
+        if found.is_some() {
+            // SAFETY: on this worker's thread; not kept across calls.
+            unsafe { self.own().stole_at_ns = Some(deadlines::now_ns()) };
+        }
+        found
+    }
+
+    /// How long others may leave something waiting, for a worker that has just run out of what it has taken.
+    fn patience_ns(&self, now_ns: u64) -> u64 {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let own = unsafe { self.own() };
+        if let Some(stole_at_ns) = own.stole_at_ns.take() {
+            let lasted_ns = now_ns.saturating_sub(stole_at_ns);
+            own.steal_after_ns = if lasted_ns < WORTH_STEALING_NS {
+                (own.steal_after_ns * 2).min(MAX_STEAL_AFTER_NS)
+            } else {
+                STEAL_AFTER_NS
+            };
+        }
+        own.steal_after_ns
     }
 
     fn mark_queues(&self, rings: &[Box<[usize]>]) {
