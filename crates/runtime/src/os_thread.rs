@@ -1,6 +1,7 @@
 //! Threads of the operating system, which either cannot be made or run: the standard library's allocate a signal stack once they have started, and
-//! end the process when there is no memory for it.
+//! end the process when there is no memory for it. These have one, too, as a coroutine's stack has no room for the handler of a signal; it is allocated before.
 
+use std::alloc::{Layout, alloc, dealloc};
 use std::ffi::{CString, c_void};
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,20 +12,74 @@ pub struct OsThread(libc::pthread_t);
 
 struct Start<F> {
     name: CString,
+    signal_stack: SignalStack,
     body: F,
+}
+
+/// What the kernel stores of the processor's registers when a signal comes can be more than [`libc::MINSIGSTKSZ`]; the rest is for the handler.
+const HANDLER_BYTES: usize = 8 << 10;
+
+/// Memory for the handlers of signals that ask for such a stack.
+struct SignalStack {
+    bottom: *mut u8,
+    layout: Layout,
+}
+
+// SAFETY: memory that nobody else knows.
+unsafe impl Send for SignalStack {}
+
+impl SignalStack {
+    fn new() -> io::Result<SignalStack> {
+        // SAFETY: always allowed; 0 where the kernel does not say.
+        let least = unsafe { libc::getauxval(libc::AT_MINSIGSTKSZ) } as usize;
+        let bytes = least.max(libc::MINSIGSTKSZ) + HANDLER_BYTES;
+        let layout = Layout::from_size_align(bytes, 16).expect("some kilobytes");
+        // SAFETY: not of size 0.
+        let bottom = unsafe { alloc(layout) };
+        if bottom.is_null() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        Ok(SignalStack { bottom, layout })
+    }
+
+    /// Makes it the calling thread's, while `body` runs.
+    fn used_by(&self, body: impl FnOnce()) {
+        let mut stack = libc::stack_t {
+            ss_sp: self.bottom.cast(),
+            ss_flags: 0,
+            ss_size: self.layout.size(),
+        };
+        // SAFETY: it is large enough, and the thread's until it is disabled.
+        unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
+        body();
+        stack.ss_flags = libc::SS_DISABLE;
+        // SAFETY: the thread does not run on it.
+        unsafe { libc::sigaltstack(&raw const stack, ptr::null_mut()) };
+    }
+}
+
+impl Drop for SignalStack {
+    fn drop(&mut self) {
+        // SAFETY: allocated with that layout; no thread uses it any more.
+        unsafe { dealloc(self.bottom, self.layout) };
+    }
 }
 
 impl OsThread {
     /// Runs `body`, which must not unwind, on a new thread with a stack of at least `stack_bytes`. Of the name the system keeps 15 bytes.
     ///
     /// # Errors
-    /// The system has no room for another thread.
+    /// The system has no room for another thread, or there is no memory.
     pub fn start<F: FnOnce() + Send + 'static>(
         name: CString,
         stack_bytes: usize,
         body: F,
     ) -> io::Result<OsThread> {
-        let start = Box::into_raw(Box::new(Start { name, body }));
+        let start = Box::into_raw(Box::new(Start {
+            name,
+            signal_stack: SignalStack::new()?,
+            body,
+        }));
         let mut attributes = MaybeUninit::uninit();
         let mut thread = MaybeUninit::uninit();
         // SAFETY: the attributes are initialised before they are used; `start` is the new thread's, or ours again if there is none.
@@ -68,9 +123,9 @@ impl Drop for OsThread {
 
 extern "C" fn main<F: FnOnce()>(start: *mut c_void) -> *mut c_void {
     // SAFETY: `start` made it for this thread.
-    let start = unsafe { Box::from_raw(start.cast::<Start<F>>()) };
+    let start = *unsafe { Box::from_raw(start.cast::<Start<F>>()) };
     // SAFETY: the name ends with a zero; one that is too long is an error, and the thread has none.
     unsafe { libc::pthread_setname_np(libc::pthread_self(), start.name.as_ptr()) };
-    (start.body)();
+    start.signal_stack.used_by(start.body);
     ptr::null_mut()
 }
