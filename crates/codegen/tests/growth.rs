@@ -23,6 +23,11 @@ fn now() -> Duration {
 
 /// From the checked program to LLVM's text.
 fn compile(source: &str) -> Duration {
+    compiled(source).0
+}
+
+/// The time, and the text.
+fn compiled(source: &str) -> (Duration, String) {
     let mut sources = SourceMap::new();
     let file = sources.add("growth.eo", source);
     let parsed = echo_syntax::parse(file, sources.file(file).text());
@@ -32,8 +37,9 @@ fn compile(source: &str) -> Duration {
     let mut module = lower::lower(&mut program);
     ownership::insert(&program, &mut module);
     let unit = Unit::from_ir(&program, &sources, module);
-    assert!(!unit.llvm_text(Purpose::Jit).is_empty());
-    now() - start
+    let text = unit.llvm_text(Purpose::Jit);
+    assert!(!text.is_empty());
+    (now() - start, text)
 }
 
 fn grows_linearly(source: impl Fn(usize) -> String) {
@@ -105,4 +111,21 @@ fn small_functions() {
             .expect("a string");
         })
     });
+}
+
+/// Whatever lives at a call is dropped if that fails: first ever more variables, then ever fewer. LLVM would take minutes for a block per pair of both.
+#[test]
+fn landing_pads_share_drops() {
+    const LOCALS: usize = 300;
+    let defined = statements(LOCALS, |text, number| {
+        writeln!(text, "let v{number} = text({number})").expect("a string");
+    });
+    let used = statements(LOCALS, |text, number| {
+        writeln!(text, "sum += v{number}.len()").expect("a string");
+    });
+    let (_, text) = compiled(&format!(
+        "func text(n: int) -> string {{ return \"x\" + n }}\nfunc main() {{\n{defined}let sum = 0\n{used}print sum\n}}\n"
+    ));
+    let drops = text.matches("\ndrop.").count();
+    assert!((LOCALS..4 * LOCALS).contains(&drops), "{drops} drops");
 }

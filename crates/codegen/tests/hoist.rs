@@ -77,6 +77,19 @@ fn loops_that_count_by_hand() {
 }
 
 #[test]
+fn loops_that_count_by_hand_poll_in_strips() {
+    let polls_per_turn = |body: &str| {
+        let text = emitted(&format!(
+            "func g(i: int) -> int {{ if i < 2 {{ return i }}\n return g(i - 1) }}\nfunc f(a: [int], n: int) -> int {{ let s = 0\n let i = 0\n while i < n {{ {body}\n i += 1 }}\n return s }}"
+        ));
+        !text.contains("min int")
+    };
+    assert!(!polls_per_turn("s += a[i]"));
+    assert!(polls_per_turn("s += a[g(i)]"));
+    assert!(polls_per_turn("s += g(a[i])"));
+}
+
+#[test]
 fn indexes_beside_the_counter() {
     has(
         "func f(a: *[int], n: int) { let i = 1\n while i < n { a[i] = a[i - 1] + a[i + 1]\n i += 1 } }",

@@ -31,6 +31,8 @@ pub struct Body<'e, 'a> {
     dbg: String,
     /// What to drop if the instruction being printed unwinds.
     pub unwind: Vec<Var>,
+    /// There is a slot for a block that the runtime replaces.
+    pub has_block_slot: bool,
     /// Landing pads: what each drops, and the number in its label.
     pads: HashMap<Vec<Var>, usize>,
     commented_line: u32,
@@ -79,6 +81,7 @@ fn definition<'a>(
         span: function.span,
         dbg: String::new(),
         unwind: Vec::new(),
+        has_block_slot: false,
         pads: HashMap::new(),
         commented_line: 0,
     };
@@ -178,6 +181,19 @@ impl<'a> Body<'_, 'a> {
         writeln!(self.allocas, "  {name} = alloca {llvm}, align 8")
             .expect("writing to a string cannot fail");
         name
+    }
+
+    /// Cold: lets the runtime replace the block at the address, in a slot of its own: the variable whose address it is could not live in a register otherwise.
+    /// `args` are those behind the address.
+    pub fn replace_block(&mut self, name: &'static str, address: &str, block: &str, args: &str) {
+        const SLOT: &str = "%block";
+        if !std::mem::replace(&mut self.has_block_slot, true) {
+            self.allocas.push_str("  %block = alloca ptr, align 8\n");
+        }
+        self.line(&format!("store ptr {block}, ptr {SLOT}"));
+        self.call_plain(name, &format!("ptr {SLOT}, {args}"));
+        let new = self.temp(&format!("load ptr, ptr {SLOT}"));
+        self.line(&format!("store ptr {new}, ptr {address}"));
     }
 
     // ------------------------------------------------------------ lines, temporaries, labels
@@ -363,6 +379,7 @@ impl<'a> Body<'_, 'a> {
         let mut chains = Chains::default();
         let mut pads: Vec<(Vec<Var>, usize)> = self.pads.drain().collect();
         pads.sort_unstable_by_key(|&(_, number)| number);
+        let in_memory = pads.iter().map(|(vars, _)| vars.len()).sum::<usize>() > MOST_LIVE;
         for (vars, number) in pads {
             let drops = chains.label(&vars);
             self.start(&format!("pad.{number}"));
@@ -379,7 +396,7 @@ impl<'a> Body<'_, 'a> {
         }
         for (label, var, next) in chains.drops() {
             self.start(&label);
-            self.release(var);
+            self.release(var, in_memory);
             self.line(&format!("br label %{next}"));
         }
         self.start(END_OF_DROPS);
@@ -392,12 +409,12 @@ impl<'a> Body<'_, 'a> {
         self.line(&format!("store {{ ptr, i32 }} {name}, ptr %exception"));
     }
 
-    /// Cold: by a call of the runtime.
-    fn release(&mut self, var: Var) {
+    /// Cold: by a call of the runtime. One that is given the variable's address keeps the variable in memory.
+    fn release(&mut self, var: Var, in_memory: bool) {
         let ty = self.var_ty(var);
         let desc = self.emitter.desc(ty);
         let slot = slot_of(var);
-        if layout::is_block(self.emitter.program, ty) {
+        if layout::is_block(self.emitter.program, ty) && !in_memory {
             let block = self.temp(&format!("load ptr, ptr {slot}"));
             self.call_plain("echo_release", &format!("ptr {block}, ptr {desc}"));
         } else {
@@ -505,9 +522,13 @@ impl<'a> Body<'_, 'a> {
     }
 }
 
+/// So many variables in the lists of all landing pads may live in registers: LLVM's time grows with more than the square of how many live at many calls.
+const MOST_LIVE: usize = 4096;
+
 const END_OF_DROPS: &str = "unwind";
 
-/// The drops of landing pads, as a tree: a list's first variable, then the rest of the list.
+/// The drops of landing pads, as a tree: a list's first variable, then the rest of the list. As the order does not matter, a list may be dropped backwards:
+/// lists that grow by the youngest variable share their ends one way, lists that lose the oldest one the other way.
 #[derive(Default)]
 struct Chains {
     /// By what is dropped and the number of the rest, if there is one.
@@ -521,6 +542,11 @@ type Link = (Var, Option<usize>);
 impl Chains {
     /// Where that list is dropped.
     fn label(&mut self, vars: &[Var]) -> String {
+        let backwards: Vec<Var> = vars.iter().rev().copied().collect();
+        let vars = match self.shared(vars) > self.shared(&backwards) {
+            true => vars,
+            false => &backwards,
+        };
         let mut rest = None;
         for &var in vars.iter().rev() {
             let link = (var, rest);
@@ -532,6 +558,16 @@ impl Chains {
             rest = Some(number);
         }
         drop_label(rest)
+    }
+
+    /// How much of the list's end is there.
+    fn shared(&self, vars: &[Var]) -> usize {
+        let mut rest = None;
+        let known = vars.iter().rev().map_while(|&var| {
+            rest = Some(*self.numbers.get(&(var, rest))?);
+            rest
+        });
+        known.count()
     }
 
     /// Label, variable and next label of each drop.

@@ -198,7 +198,7 @@ impl Body<'_, '_> {
         self.start(&copy);
         let desc = self.emitter.desc(element);
         let pointer = &address.pointer;
-        self.call_plain("echo_array_unique", &format!("ptr {pointer}, ptr {desc}"));
+        self.replace_block("echo_array_unique", pointer, block, &format!("ptr {desc}"));
         if is_shared {
             self.share_block(pointer);
         }

@@ -22,8 +22,10 @@ impl Body<'_, '_> {
         }
     }
 
-    /// Pushes to the array at `place` in place, or by the call.
-    pub fn push(&mut self, place: &str, value: Var, call: &str, is_shared: bool) {
+    /// Pushes to the array at `place` in place, or by a call that is given the element's descriptor.
+    pub fn push(&mut self, place: &str, desc: &str, value: Var, is_shared: bool) {
+        let llvm = self.emitter.ty(self.var_ty(value));
+        let loaded = self.temp(&format!("load {llvm}, ptr {}", slot_of(value)));
         let block = self.temp(&format!("load ptr, ptr {place}"));
         let single = match is_shared {
             true => self.is_alone_shared(&block),
@@ -40,18 +42,20 @@ impl Body<'_, '_> {
             "br i1 {here}, label %{store}, label %{grow}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
         ));
         self.start(&store);
-        let llvm = self.emitter.ty(self.var_ty(value));
         let data = self.field(&block, DATA);
         let element = self.temp(&format!(
             "getelementptr inbounds {llvm}, ptr {data}, i64 {len}"
         ));
-        let loaded = self.temp(&format!("load {llvm}, ptr {}", slot_of(value)));
         self.line(&format!("store {llvm} {loaded}, ptr {element}{CONTENTS}"));
         let longer = self.temp(&format!("add nuw nsw i64 {len}, 1"));
         self.line(&format!("store i64 {longer}, ptr {length}{LENGTH}"));
         self.line(&format!("br label %{on}"));
         self.start(&grow);
-        self.line(call);
+        // The value in a slot of its own, for the same reason as the block.
+        let slot = self.slot(&llvm);
+        self.line(&format!("store {llvm} {loaded}, ptr {slot}"));
+        let args = format!("ptr {desc}, ptr {slot}");
+        self.replace_block("echo_array_push", place, &block, &args);
         if is_shared {
             self.share_block(place);
         }

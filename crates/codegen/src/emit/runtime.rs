@@ -59,10 +59,9 @@ impl Body<'_, '_> {
         self.emitter.runtime.insert(name);
         let value = match symbol.class {
             Class::Plain if result == "void" => {
-                let call = format!("call void {callee}({arguments})");
                 match pushed {
-                    Some(value) => self.push(&values[0], value, &call, lock.is_some()),
-                    None => self.line(&call),
+                    Some(value) => self.push(&values[0], &values[1], value, lock.is_some()),
+                    None => self.line(&format!("call void {callee}({arguments})")),
                 }
                 String::new()
             }

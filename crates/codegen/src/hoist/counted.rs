@@ -121,6 +121,17 @@ impl Counted {
         !self.late.contains(&at.0) && (at.0 != self.stepped.0 || at.1 <= self.stepped.1)
     }
 
+    /// The only poll of the loop, if what is done between two polls ends soon.
+    pub fn poll<'f>(&self, function: &'f Function) -> Option<&'f Instr> {
+        let instrs = || {
+            let blocks = self.body.iter().map(|&block| &function.blocks[block]);
+            blocks.flat_map(|block| &block.instrs)
+        };
+        let mut polls = instrs().filter(|instr| matches!(instr.op, Op::Poll));
+        let (first, another) = (polls.next()?, polls.next());
+        (another.is_none() && instrs().all(|instr| is_brief(&instr.op))).then_some(first)
+    }
+
     /// Whether the instruction at that place makes the next value of the counter, which is in range: the counter is no larger than a length.
     pub fn steps(
         &self,
@@ -140,8 +151,21 @@ impl Counted {
     }
 }
 
+fn is_brief(op: &Op) -> bool {
+    let is_long = matches!(
+        op,
+        Op::Call { .. }
+            | Op::CallValue { .. }
+            | Op::Select { .. }
+            | Op::Defer { .. }
+            | Op::RunDefers
+    );
+    // What never comes back fails.
+    !is_long && (!matches!(op, Op::Runtime { .. }) || op.diverges())
+}
+
 /// Lengths are so far below the largest number that this much more is a number, too.
-const MOST_OFFSET: i128 = 1 << 40;
+pub const MOST_OFFSET: i128 = 1 << 40;
 
 /// Blocks with more instructions than this are not worth a second version.
 const MOST_INSTRUCTIONS: usize = 400;

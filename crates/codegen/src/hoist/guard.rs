@@ -4,11 +4,11 @@ use echo_sema::typed::{BinaryOp, CompareOp};
 use echo_sema::types::Ty;
 use echo_syntax::span::Span;
 
-use super::counted::{Base, Counted, Step, Stop};
+use super::counted::{Base, Counted, MOST_OFFSET, Step, Stop};
 use super::{Plan, View};
 use crate::ir::{
-    self, Block, BlockId, Const, Function, Header, Instr, Op, Operand, Place, Terminator, Var,
-    VarInfo,
+    self, Block, BlockId, Const, Function, Header, Instr, Intrinsic, Op, Operand, Place,
+    Terminator, Var, VarInfo,
 };
 
 /// Appends blocks that go to `otherwise` as soon as a test fails.
@@ -21,8 +21,8 @@ pub struct Tests<'f> {
 }
 
 impl Tests<'_> {
-    /// Loads all views, and tests that what the second version takes for granted holds. Each view's variable.
-    pub fn views(&mut self, plan: &Plan, counted: &Counted) -> Vec<Var> {
+    /// Loads all views, and tests that what the second version takes for granted holds. Each view's variable, and where the counter stops.
+    pub fn views(&mut self, plan: &Plan, counted: &Counted) -> (Vec<Var>, Operand) {
         let lowest = plan.views.iter().filter_map(|view| view.counted);
         if let Some(lowest) = lowest.map(|offsets| offsets.0).min() {
             let counter = Operand::Var(counted.counter);
@@ -30,6 +30,7 @@ impl Tests<'_> {
         }
         if let Step::ByVar(step) = counted.step {
             self.require(CompareOp::Ge, Operand::Var(step), int(1));
+            self.require(CompareOp::Le, Operand::Var(step), int(MOST_OFFSET));
         }
         let stop = self.stop(counted);
         let mut vars: Vec<Var> = Vec::with_capacity(plan.views.len());
@@ -40,7 +41,7 @@ impl Tests<'_> {
             self.view(view, var, counted, &stop);
             vars.push(var);
         }
-        vars
+        (vars, stop)
     }
 
     /// Where the counter stops. Where the sum is out of range, the head will find out.
@@ -94,6 +95,39 @@ impl Tests<'_> {
             });
             self.branch(alone);
         }
+    }
+
+    /// Where a strip of turns ends that begins now: the counter is below the stop, and both are at most lengths.
+    pub fn end_of_strip(&mut self, counted: &Counted, stop: Operand) -> Var {
+        let turns = match counted.step {
+            Step::By(step) => int(step.min(MOST_OFFSET) * STRIP),
+            Step::ByVar(step) => {
+                let turns = self.var(Ty::INT);
+                self.op(Op::Wrap {
+                    dst: turns,
+                    op: BinaryOp::Mul,
+                    left: Operand::Var(step),
+                    right: int(STRIP),
+                    ty: Ty::INT,
+                });
+                Operand::Var(turns)
+            }
+        };
+        let [sum, end] = [(); 2].map(|()| self.var(Ty::INT));
+        self.op(Op::Wrap {
+            dst: sum,
+            op: BinaryOp::Add,
+            left: Operand::Var(counted.counter),
+            right: turns,
+            ty: Ty::INT,
+        });
+        self.op(Op::Intrinsic {
+            dst: end,
+            op: Intrinsic::Min,
+            args: vec![Operand::Var(sum), stop],
+            ty: Ty::INT,
+        });
+        end
     }
 
     fn plus(&mut self, base: Operand, offset: i128) -> Operand {
@@ -173,6 +207,9 @@ impl Tests<'_> {
         Var(self.function.vars.len() as u32 - 1)
     }
 }
+
+/// Turns between polls, as in loops that are lowered in strips.
+const STRIP: i128 = crate::lower::STRIP;
 
 fn int(value: i128) -> Operand {
     Operand::Const(Const::Int(value, Ty::INT))

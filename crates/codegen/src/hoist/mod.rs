@@ -21,13 +21,13 @@ mod guard;
 
 use std::collections::HashMap;
 
-use echo_sema::typed::Program;
+use echo_sema::typed::{CompareOp, Program};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
 
 use crate::ir::{
-    self, Block, BlockId, Const, Function, Header, Module, Op, Operand, Place, Step, Terminator,
-    Var,
+    self, Block, BlockId, Const, Function, Header, Instr, Module, Op, Operand, Place, Step,
+    Terminator, Var,
 };
 use crate::layout;
 use counted::Counted;
@@ -124,6 +124,11 @@ impl Plan {
         }
         let useful = |view: &View| view.counted.is_some() || view.stored || !view.fixed.is_empty();
         plan.views.iter().any(useful).then_some(plan)
+    }
+
+    /// Whether the counter is known to stay below a length.
+    fn is_below_len(&self) -> bool {
+        self.views.iter().any(|view| view.counted.is_some())
     }
 
     /// Views for the arrays on the way of a place; the last of them.
@@ -323,11 +328,20 @@ fn version(
         instrs: Vec::new(),
         span: plan.views[0].span,
     };
-    let views = tests.views(plan, counted);
+    let (views, stop) = tests.views(plan, counted);
     let first = BlockId(old as u32);
     let second = BlockId(tests.function.blocks.len() as u32 + 1);
     tests.end(Terminator::Jump(second));
-    copy(program, function, counted, plan, &views, second);
+    let poll = counted.poll(function).filter(|_| plan.is_below_len());
+    match poll.cloned() {
+        Some(poll) => {
+            let (end, between) = strip(function, counted, stop, poll);
+            let inner = BlockId(function.blocks.len() as u32);
+            copy(program, function, counted, plan, &views, inner);
+            without_polls(function, counted, inner, end, between);
+        }
+        None => copy(program, function, counted, plan, &views, second),
+    }
     predecessors.resize_with(function.blocks.len(), Vec::new);
     for block in old..function.blocks.len() {
         for next in function.successors(block) {
@@ -349,6 +363,68 @@ fn version(
     predecessors[old] = entries;
 }
 
+/// The beginning of the second version in strips of turns, with a poll after each: the head, the start of a strip, the poll. Where the strip ends, and
+/// the block of the poll; what follows is the loop of one strip.
+fn strip(
+    function: &mut Function,
+    counted: &Counted,
+    stop: Operand,
+    poll: Instr,
+) -> (Operand, BlockId) {
+    let head = &function.blocks[counted.head];
+    let (instrs, mut terminator) = (head.instrs.clone(), head.terminator.clone());
+    let first = function.blocks.len() as u32;
+    let [start, between, inner] = [1, 2, 3].map(|number| BlockId(first + number));
+    if let Some(Terminator::Branch { then, .. }) = &mut terminator {
+        *then = start;
+    }
+    let span = poll.span;
+    function.blocks.push(Block { instrs, terminator });
+    let mut strip = Tests {
+        function,
+        otherwise: start,
+        instrs: Vec::new(),
+        span,
+    };
+    let end = strip.end_of_strip(counted, stop);
+    strip.end(Terminator::Jump(inner));
+    strip.instrs.push(poll);
+    strip.end(Terminator::Jump(BlockId(first)));
+    (Operand::Var(end), between)
+}
+
+/// Makes the copy of the loop one of a strip, which ends there and goes to the poll.
+fn without_polls(
+    function: &mut Function,
+    counted: &Counted,
+    copy: BlockId,
+    end: Operand,
+    between: BlockId,
+) {
+    for block in &mut function.blocks[copy.0 as usize..] {
+        block.instrs.retain(|instr| !matches!(instr.op, Op::Poll));
+    }
+    let head = &mut function.blocks[copy.0 as usize];
+    head.instrs.drain(..head.instrs.len() - 1);
+    if let Some(Instr {
+        op: Op::Compare {
+            op, left, right, ..
+        },
+        ..
+    }) = head.instrs.last_mut()
+    {
+        *op = match counted.inclusive {
+            true => CompareOp::Le,
+            false => CompareOp::Lt,
+        };
+        *left = Operand::Var(counted.counter);
+        *right = end;
+    }
+    if let Some(Terminator::Branch { otherwise, .. }) = &mut head.terminator {
+        *otherwise = between;
+    }
+}
+
 /// The blocks of the loop once more, the head first.
 fn copy(
     program: &Program,
@@ -363,7 +439,7 @@ fn copy(
         .chain(others.copied())
         .collect();
     let numbers: HashMap<usize, u32> = order.iter().copied().zip(first.0..).collect();
-    let below_len = plan.views.iter().any(|view| view.counted.is_some());
+    let below_len = plan.is_below_len();
     for number in order {
         let block = &function.blocks[number];
         let mut copy = Block {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use echo_sema::typed::{Block, Callee, ExprKind, FuncId, Program, StmtKind};
+use echo_sema::typed::{Block, Builtin, Callee, ExprKind, FuncId, Program, StmtKind};
 
 use super::effects::{Node, is_quiet_kind, walk_block};
 
@@ -48,6 +48,8 @@ impl Brief {
             | ExprKind::Question(_) => Some(1),
             ExprKind::Call(call) => match call.callee {
                 Callee::Function(function) => self.function(program, function, depth + 1),
+                // Growing copies, but each element only once on average.
+                Callee::Builtin(Builtin::ArrayPush | Builtin::ArrayPop) => Some(1),
                 _ => is_quiet_kind(kind).then_some(1),
             },
             _ => is_quiet_kind(kind).then_some(1),

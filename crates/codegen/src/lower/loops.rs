@@ -11,7 +11,7 @@ use super::body::{Body, Loop, int, whole};
 use crate::ir::{self, BlockId, Const, Intrinsic, Op, Operand, RtArg, Step, Var};
 
 /// Turns between polls: the poll costs less than a thousandth of them, and they take microseconds.
-const STRIP: i128 = 1024;
+pub const STRIP: i128 = 1024;
 
 impl<'p> Body<'_, 'p> {
     pub fn while_loop(&mut self, condition: &'p Expr, body: &'p Block, span: Span) {

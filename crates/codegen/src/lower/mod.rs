@@ -49,6 +49,8 @@ use echo_sema::typed::{FuncId, Program};
 use echo_syntax::span::Span;
 
 use crate::ir::{FnId, Function, Module};
+pub(crate) use loops::STRIP;
+
 use body::Body;
 use brief::Brief;
 use prepare::Prepared;
