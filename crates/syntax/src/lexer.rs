@@ -169,6 +169,9 @@ impl<'a> Lexer<'a> {
         let start = self.pos;
         let first = self.peek().unwrap_or(' ');
         self.skip_while(starts_no_token);
+        if first == '`' && self.pos == start + 1 {
+            self.skip_quoted_rest();
+        }
         let is_space = first.is_whitespace() || is_invisible(first);
         let shown = match first {
             c if c.is_control() || is_space => format!("U+{:04X}", u32::from(c)),
@@ -178,7 +181,7 @@ impl<'a> Lexer<'a> {
         let help = match first {
             '“' | '”' | '„' => Some("strings are written with straight quotes: \"…\""),
             '‘' | '’' => Some("characters are written with straight quotes: '…'"),
-            '`' => Some("strings are written \"…\""),
+            '`' => Some("strings are written \"…\"; `+` joins text and values"),
             '#' if self.peek() == Some('[') => Some("there are no attributes: leave it out"),
             '#' => Some("comments start with `//`"),
             '~' => Some("bits are flipped with `x ^ -1`"),
@@ -194,6 +197,14 @@ impl<'a> Lexer<'a> {
         // A strange blank separates like any blank: no token.
         if !is_space {
             self.push(TokenKind::Error, start);
+        }
+    }
+
+    /// To the closing backquote, if it is on this line and not yet behind.
+    fn skip_quoted_rest(&mut self) {
+        let line = self.rest().split('\n').next().unwrap_or("");
+        if let Some(end) = line.find('`') {
+            self.pos += end + 1;
         }
     }
 

@@ -168,6 +168,12 @@ impl Checker<'_> {
             }
             (TyKind::String, TyKind::Int(_)) => Some("parse it: `.parse_int()`".to_string()),
             (TyKind::String, TyKind::F64) => Some("parse it: `.parse_float()`".to_string()),
+            (TyKind::Int(_), TyKind::Bool) => Some("compare: `x != 0`".to_string()),
+            (TyKind::String | TyKind::Array(_) | TyKind::Map(..), TyKind::Bool) => {
+                Some("compare: `len(x) > 0`".to_string())
+            }
+            (TyKind::Option(_), TyKind::Bool) => Some("ask it: `.is_some()`".to_string()),
+            (TyKind::Result(..), TyKind::Bool) => Some("ask it: `.is_ok()`".to_string()),
             (TyKind::Bool | TyKind::Char | TyKind::Enum(_), TyKind::Int(_)) => {
                 Some(format!("convert with `{to}(…)`"))
             }

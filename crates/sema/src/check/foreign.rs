@@ -115,6 +115,7 @@ const SIZED_MEMBERS: &[(&[&str], &str)] = &[
         &["iter", "into_iter", "iter_mut"],
         "leave it out: `for x in xs { … }`",
     ),
+    (&["enumerate"], "write `for i in 0..len(xs) { … }`"),
     (&["is_empty", "isEmpty", "empty"], "write `len(x) == 0`"),
     (
         &["has", "includes", "contains_key", "has_key", "containsKey"],

@@ -132,8 +132,13 @@ impl<'a> Checker<'a> {
         } else if both(|kind| matches!(kind, TyKind::Bool)) && matches!(op, "&" | "|" | "^") {
             Some("for `bool` write `&&`, `||` or `!=`".to_string())
         } else {
-            self.mismatch_help(left.ty, right.ty)
-                .or_else(|| self.mismatch_help(right.ty, left.ty))
+            // A `bool` becomes the other type, not the other way round.
+            let (found, expected) = match right.ty {
+                Ty::BOOL => (right.ty, left.ty),
+                _ => (left.ty, right.ty),
+            };
+            self.mismatch_help(found, expected)
+                .or_else(|| self.mismatch_help(expected, found))
                 .filter(|_| left.ty != Ty::STRING && right.ty != Ty::STRING)
         };
         self.report(diagnostic);

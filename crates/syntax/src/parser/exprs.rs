@@ -153,6 +153,9 @@ impl Parser<'_> {
 
     /// The operator and the right operand, which binds tighter
     fn parse_infix(&mut self, left: Expr, op: BinaryOp, level: Level) -> Parse<ExprKind> {
+        if matches!(op, BinaryOp::Or | BinaryOp::BitOr) {
+            self.reject_moving_closure(&left)?;
+        }
         let op_span = self.bump().span;
         if is_ordering(op) && matches!(&left.kind, ExprKind::Binary(left) if is_ordering(left.op)) {
             let message = "comparisons cannot be chained";
@@ -189,6 +192,12 @@ impl Parser<'_> {
 
     fn parse_prefix(&mut self, op: UnaryOp) -> Parse<ExprKind> {
         let op_span = self.bump().span;
+        if op == UnaryOp::Try && self.at(Punct::LBrace) {
+            let message = "there is no `try { … }`";
+            let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, op_span);
+            let help = "`try await f()` gives a `Result`, which `match` takes apart";
+            return self.fail(diagnostic.with_help(help));
+        }
         let operand = self.nested_in_same(|p| match op {
             UnaryOp::Try if p.at_timeout(true) => {
                 let start = p.span();
@@ -305,9 +314,11 @@ impl Parser<'_> {
             }
             _ => format!("write `{name}{{field: value, …}}`"),
         };
-        let message = "the fields of a struct literal are named";
-        let diagnostic = Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span());
-        self.report(diagnostic.with_help(help));
+        let diagnostic = self.foreign_block(head).unwrap_or_else(|| {
+            let message = "the fields of a struct literal are named";
+            Diagnostic::error(code::UNEXPECTED_TOKEN, message, self.span()).with_help(help)
+        });
+        self.report(diagnostic);
         self.skip_group();
     }
 

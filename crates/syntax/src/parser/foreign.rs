@@ -3,6 +3,7 @@
 use super::{Parse, Parser};
 use crate::ast::{Expr, ExprKind, Stmt, StmtKind, Type, TypeKind};
 use crate::diagnostic::{Diagnostic, code};
+use crate::span::Span;
 use crate::token::{Keyword, Punct, TokenKind};
 
 /// Words that start a variable declaration elsewhere.
@@ -70,6 +71,7 @@ const STMT_WORDS: &[(&str, &str)] = &[
     ("elif", "write `else if`"),
     ("elsif", "write `else if`"),
     ("elseif", "write `else if`"),
+    ("do", "write `loop { … if done { break } }`"),
     ("unless", "write `if !condition { … }`"),
     ("until", "write `while !condition { … }`"),
     ("foreach", "write `for x in values { … }`"),
@@ -213,12 +215,71 @@ impl Parser<'_> {
         self.fail(Diagnostic::error(code::FOREIGN_SYNTAX, message, first.span).with_help(help))
     }
 
+    /// Whether a `,` stands here, and not because it ends an arm of `match`.
+    pub(super) fn goes_on_behind_comma(&self) -> bool {
+        self.at(Punct::Comma) && !self.at_ahead(1, Punct::RBrace) && !self.is_arm(self.pos + 1)
+    }
+
+    /// `if v := f(); v > 1 {`, `if v, ok := m[k]; ok {`, behind the first name
+    pub(super) fn reject_declaration_in_head(&mut self) -> Parse<()> {
+        if !self.at(Punct::ColonEq) && self.many_targets_end().is_none() {
+            return Ok(());
+        }
+        let message = "a condition declares nothing";
+        let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span());
+        self.report(diagnostic.with_help("write `let v = …` on the line before"));
+        self.skip_to_brace();
+        Err(super::Recover)
+    }
+
+    /// `for (const x of xs) {`
+    pub(super) fn reject_declared_loop_name(&mut self, open_pair: bool) -> Parse<()> {
+        let word = self.word_ahead(usize::from(open_pair));
+        let is_declared = word.is_some_and(|word| LET_WORDS.contains(&word))
+            && self.is_ident_ahead(usize::from(open_pair) + 1);
+        if !is_declared {
+            return Ok(());
+        }
+        let message = "the variable of a loop needs no declaration";
+        let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span());
+        self.report(diagnostic.with_help("write `for x in xs { … }` or `for i in 0..n { … }`"));
+        self.skip_to_brace();
+        Err(super::Recover)
+    }
+
+    /// To the `{` on this line, across `;`.
+    pub(super) fn skip_to_brace(&mut self) {
+        while !matches!(
+            self.kind(),
+            TokenKind::Newline | TokenKind::Eof | TokenKind::Punct(Punct::LBrace)
+        ) {
+            self.skip_group();
+        }
+    }
+
+    /// `move |x| …`, behind `move`
+    pub(super) fn reject_moving_closure(&mut self, left: &Expr) -> Parse<()> {
+        match &left.kind {
+            ExprKind::Name(name) if name.as_str() == "move" => {
+                let message = "there are no closures of this form";
+                let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, left.span);
+                self.fail(diagnostic.with_help(NO_CLOSURES))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `switch { … }`: a word of another language before a block.
+    pub(super) fn foreign_block(&self, word: Span) -> Option<Diagnostic> {
+        let text = &self.text[word.start as usize..word.end as usize];
+        let (_, help) = STMT_WORDS.iter().find(|(word, _)| *word == text)?;
+        let message = format!("Echo has no `{text}`");
+        Some(Diagnostic::error(code::FOREIGN_SYNTAX, message, word).with_help(*help))
+    }
+
     /// `1, 2` where one value is expected: the rest behind the first.
     pub(super) fn reject_bare_tuple(&mut self, before: &str) -> Parse<()> {
-        // In `match`, a `,` ends an arm.
-        let goes_on =
-            self.at(Punct::Comma) && !self.at_ahead(1, Punct::RBrace) && !self.is_arm(self.pos + 1);
-        if !goes_on {
+        if !self.goes_on_behind_comma() {
             return Ok(());
         }
         let message = "several values are one tuple, in parentheses";
@@ -285,8 +346,15 @@ impl Parser<'_> {
         if *last == TokenKind::Punct(Punct::Question) && self.at_operand() {
             return Some("there is no `c ? a : b`: write `if c { a } else { b }`");
         }
-        if *last == TokenKind::Ident("new".into()) && self.at_ident() {
+        let behind = |word: &str| *last == TokenKind::Ident(word.into());
+        if behind("new") && self.at_ident() {
             return Some("write `Name{field: value}`");
+        }
+        if behind("not") && self.at_operand() {
+            return Some("write `!condition`");
+        }
+        if behind("lambda") {
+            return Some(NO_CLOSURES);
         }
         match self.kind() {
             TokenKind::Punct(Punct::PlusPlus) => Some("write `x += 1`"),

@@ -161,6 +161,11 @@ impl Parser<'_> {
         let opening = self.expect(Punct::LParen, "before the parameters")?;
         let params = self.parse_params(opening)?;
         let result = self.maybe_result_type()?;
+        if result.is_some() && self.at(Punct::Comma) {
+            let message = "several results are one tuple";
+            let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span());
+            return self.fail(diagnostic.with_help("write `-> (int, string)`"));
+        }
         let where_clause = self.maybe_where()?;
         let body = if self.at_body() {
             Some(self.parse_body("the function's head")?)
@@ -280,7 +285,7 @@ impl Parser<'_> {
         let diagnostic =
             Diagnostic::error(code::BAD_DECLARATION, message, self.last_span().after())
                 .with_span_label(format!("expected `{{`, found {}", self.kind()))
-                .with_help("only methods of a trait may have no body");
+                .with_help("write it in braces behind the head: `{ … }`");
         self.report(diagnostic);
     }
 
@@ -556,6 +561,12 @@ impl Parser<'_> {
 
     fn parse_import(&mut self) -> Parse<ImportDecl> {
         let start = self.bump().span;
+        if self.at(Punct::LParen) {
+            let diagnostic = self
+                .unexpected_here("a module's name")
+                .with_help("each `import` names one module: `import math`");
+            return self.fail(diagnostic);
+        }
         let path = self.parse_import_path()?;
         let alias = self.maybe_import_alias()?;
         let span = self.span_from(start);
@@ -594,7 +605,7 @@ impl Parser<'_> {
         if self.at(Punct::Slash) || self.at(Punct::Dot) {
             let diagnostic = self
                 .unexpected_here("the end of the import")
-                .with_help("longer paths are quoted: `import \"net/http\"`");
+                .with_help("a module is imported by its name: `import math`");
             return self.fail(diagnostic);
         }
         Ok(ImportPath {

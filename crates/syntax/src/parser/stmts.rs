@@ -136,6 +136,7 @@ impl Parser<'_> {
         let start = self.span();
         let parsed = self.nested_in_head(|p| {
             let expr = p.parse_expr()?;
+            p.reject_declaration_in_head()?;
             p.reject_assignment_in_head()?;
             Ok(expr)
         });
@@ -291,15 +292,26 @@ impl Parser<'_> {
 
     /// `let mut a, b: T = e`, behind whatever word declares a variable
     pub(super) fn parse_let(&mut self) -> Parse<StmtKind> {
+        let is_foreign = !self.at(Keyword::Let);
         self.bump();
         let mutable = match self.at_word("mut") && self.is_ident_ahead(1) {
             true => Some(self.bump().span),
             false => None,
         };
         let names = self.parse_let_names()?;
-        let ty = match self.maybe(Punct::Colon) {
-            Some(_) => Some(self.parse_type()?),
-            None => None,
+        let lacks_colon = !self.at(Punct::Colon) && self.at_type();
+        if lacks_colon {
+            // The word before the name has been reported.
+            if is_foreign {
+                self.last_error = Some(self.pos);
+            }
+            let help = format!("write `let {}: Type = …`", names[0].name);
+            let diagnostic = self.unexpected_here("`=`, or `:` and a type");
+            self.report(diagnostic.with_help(help));
+        }
+        let ty = match self.maybe(Punct::Colon).is_some() || lacks_colon {
+            true => Some(self.parse_type()?),
+            false => None,
         };
         if self.at(Punct::ColonEq) {
             let diagnostic = self.unexpected_here("`=`").with_help("write `=`");
@@ -376,6 +388,12 @@ impl Parser<'_> {
             TokenKind::Punct(Punct::ColonEq) => self.parse_foreign_define(expr),
             TokenKind::Punct(Punct::Comma) => match self.many_targets_end() {
                 Some(end) => self.reject_many_targets(&expr, end),
+                None if matches!(expr.kind, ExprKind::Print(_)) && self.goes_on_behind_comma() => {
+                    let message = "`print` takes one value";
+                    let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span());
+                    let help = "`+` joins text and values: `print \"x = \" + x`";
+                    self.fail(diagnostic.with_help(help))
+                }
                 None => Ok(StmtKind::Expr(expr)),
             },
             _ => Ok(StmtKind::Expr(expr)),
@@ -479,6 +497,7 @@ impl Parser<'_> {
             return self.parse_for_each();
         }
         self.reject_range_loop()?;
+        self.reject_declared_loop_name(open_pair)?;
         if self.at(Punct::LBrace) {
             let diagnostic = self
                 .unexpected_here("what to loop over")
@@ -495,12 +514,7 @@ impl Parser<'_> {
                 Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span()).with_help(help);
             self.report(diagnostic);
             // The parts are separated by `;`: skip to the body across them.
-            while !matches!(
-                self.kind(),
-                TokenKind::Newline | TokenKind::Eof | TokenKind::Punct(Punct::LBrace)
-            ) {
-                self.skip_group();
-            }
+            self.skip_to_brace();
             return Err(Recover);
         }
         Ok(ForHead::Condition(self.parse_head()?))
