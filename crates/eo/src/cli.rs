@@ -102,6 +102,10 @@ pub struct Build {
     #[arg(short = 'g', long)]
     pub debug: bool,
 
+    /// Tell a sanitizer what the program does; see tests/sanitize/run
+    #[arg(long, hide = true)]
+    pub sanitize: Option<Sanitizer>,
+
     /// Leave out the symbol table too
     #[arg(long, conflicts_with = "debug")]
     pub strip: bool,
@@ -111,6 +115,13 @@ pub struct Build {
 
     /// The program's source file, `-` for standard input
     pub file: PathBuf,
+}
+
+/// For a runtime that is compiled with the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sanitizer {
+    Address,
+    Thread,
 }
 
 /// A form of the program on its way to machine code.

@@ -3,11 +3,11 @@
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
-use echo_codegen::llvm::Llvm;
+use echo_codegen::llvm::{self, Llvm};
 use echo_runtime::program;
 
 use crate::bug;
-use crate::cli::{Build, Check, Command, Run, Stage, Version};
+use crate::cli::{Build, Check, Command, Run, Sanitizer, Stage, Version};
 use crate::compile;
 use crate::failure::{Failure, Message};
 use crate::images::Images;
@@ -66,7 +66,8 @@ fn build(options: &Build) -> Result<i32, Failure> {
         None => default_target(&options.file)?,
     };
     let level = options.optimise.level;
-    let (llvm, objects) = bug::guarded(|| compile::objects(&options.file, level))?;
+    let (llvm, objects) =
+        bug::guarded(|| compile::objects(&options.file, level, sanitizer(options)))?;
     let linker = Linker::find(llvm.path())?;
     let library = Library::unpack()?;
     let symbols = match (options.debug, options.strip) {
@@ -76,6 +77,13 @@ fn build(options: &Build) -> Result<i32, Failure> {
     };
     target.write(|path| linker.link(&objects, &library, symbols, path))?;
     Ok(0)
+}
+
+fn sanitizer(options: &Build) -> Option<llvm::Sanitizer> {
+    options.sanitize.map(|sanitizer| match sanitizer {
+        Sanitizer::Address => llvm::Sanitizer::Address,
+        Sanitizer::Thread => llvm::Sanitizer::Thread,
+    })
 }
 
 /// A slip of the tab key must not cost the program.
@@ -112,7 +120,7 @@ fn emit(options: &Build, stage: Stage) -> Result<i32, Failure> {
             .into());
     }
     let level = options.optimise.level;
-    let bytes = bug::guarded(|| compile::stage(&options.file, level, stage))?;
+    let bytes = bug::guarded(|| compile::stage(&options.file, level, sanitizer(options), stage))?;
     target.write_bytes(&bytes)?;
     Ok(0)
 }

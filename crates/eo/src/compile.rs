@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use echo_codegen::compile::{JitImage, Purpose, Unit};
-use echo_codegen::llvm::{Llvm, Output};
+use echo_codegen::llvm::{Llvm, Output, Sanitizer};
 use echo_sema::typed::Program;
 use echo_syntax::ast::File;
 use echo_syntax::{Diagnostic, Parsed, SourceMap};
@@ -90,16 +90,25 @@ pub fn image(path: &Path, level: u8, images: &Images) -> Result<JitImage, Failur
 }
 
 /// For `eo build`: the objects to link, and the libLLVM that made them.
-pub fn objects(path: &Path, level: u8) -> Result<(Llvm, [Vec<u8>; 2]), Failure> {
+pub fn objects(
+    path: &Path,
+    level: u8,
+    sanitizer: Option<Sanitizer>,
+) -> Result<(Llvm, [Vec<u8>; 2]), Failure> {
     lowered(path, |unit| {
-        let llvm = Llvm::load()?;
+        let llvm = Llvm::load()?.sanitizing(sanitizer);
         let objects = unit.objects_for_link(&llvm, level)?;
         Ok((llvm, objects))
     })
 }
 
 /// For `eo build --emit`: what the program is at a stage.
-pub fn stage(path: &Path, level: u8, stage: Stage) -> Result<Vec<u8>, Failure> {
+pub fn stage(
+    path: &Path,
+    level: u8,
+    sanitizer: Option<Sanitizer>,
+    stage: Stage,
+) -> Result<Vec<u8>, Failure> {
     let output = match stage {
         Stage::Ast => return tree(path),
         Stage::Ir => return lowered(path, |unit| Ok(unit.ir_text().into_bytes())),
@@ -113,7 +122,8 @@ pub fn stage(path: &Path, level: u8, stage: Stage) -> Result<Vec<u8>, Failure> {
         Stage::Obj => Output::Object,
     };
     lowered(path, |unit| {
-        Ok(unit.output(&Llvm::load()?, level, output)?)
+        let llvm = Llvm::load()?.sanitizing(sanitizer);
+        Ok(unit.output(&llvm, level, output)?)
     })
 }
 

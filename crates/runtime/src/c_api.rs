@@ -14,6 +14,7 @@ use crate::handle;
 use crate::outcome::{self, Outcome};
 use crate::panic::{self, Exception};
 use crate::program::{self, Options};
+use crate::sanitize::sync::Mutex;
 use crate::scheduler;
 use crate::stubs::{guarded_rows, stub_rows};
 use crate::sync::lock;
@@ -25,8 +26,8 @@ use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 /// Calls the macro `$callback` with the functions of this module, as rows like those of the symbol table. `include/echo.h` documents them.
 macro_rules! for_each_function {

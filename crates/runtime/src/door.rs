@@ -1,11 +1,11 @@
 //! The one door to atomics, locks and threads for the code that loom checks: here the standard library's, in `loom/door.rs` loom's models of
 //! them, with the same names. A file that comes through here is part of the models as it is.
 
+pub use crate::sanitize::sync::{Mutex, MutexGuard};
 pub use std::hint::spin_loop;
 pub use std::sync::atomic::{
     AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
-pub use std::sync::{Mutex, MutexGuard};
 pub use std::thread;
 pub use std::thread_local;
 

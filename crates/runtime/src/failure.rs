@@ -6,9 +6,9 @@
 
 use crate::panic::MAX_TRACE;
 use crate::position::{self, Site};
+use crate::sanitize::sync::Mutex;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What kind of end it was.

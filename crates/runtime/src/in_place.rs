@@ -21,6 +21,7 @@ use crate::future::{self, Future};
 use crate::memory;
 use crate::outcome::{self, Outcome};
 use crate::panic::Exception;
+use crate::sanitize;
 use crate::scheduler;
 use crate::stack::{self, BeforeCall};
 use crate::value::block;
@@ -257,11 +258,13 @@ pub unsafe fn is_boundary(coroutine: *const Coroutine, frame_address: usize) -> 
 ///
 /// # Safety
 /// [`is_boundary`] said so.
+#[inline(always)] // for `sanitize`
 pub unsafe fn fail(coroutine: *mut Coroutine, failure: Failure) -> ! {
     // SAFETY: promised by the caller.
     unsafe {
         let record = (*coroutine).in_place;
         (*record).failure = Some(failure);
+        sanitize::abandon_frames(coroutine);
         arch::leave_in_place(record)
     }
 }

@@ -5,6 +5,7 @@
 //! ```text
 //! arch        registers, stack switching, __morestack, stubs       (the only assembly)
 //! door        the atomics, locks and threads of the code that loom checks
+//! sanitize    what sanitizers have to be told
 //! lock        spin locks for short sections
 //! node_memory memory on the NUMA nodes, and what belongs to each
 //! memory      recycled pieces of memory
@@ -56,6 +57,7 @@ pub mod program;
 pub mod random;
 pub mod registry;
 pub mod report;
+mod sanitize;
 pub mod scheduler;
 pub mod select;
 pub mod stack;

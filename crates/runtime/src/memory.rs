@@ -16,6 +16,7 @@
 
 use crate::lock::SpinMutex;
 use crate::node_memory::{self, PerHome, Purpose};
+use crate::sanitize;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -233,6 +234,15 @@ impl Depot {
     fn link(&self, piece: *mut u8) -> *mut *mut u8 {
         piece.wrapping_add(self.link).cast()
     }
+
+    /// Nobody may access a free piece, but for its link and what follows it: of control blocks some of that has a meaning even then.
+    fn poison(&self, piece: *mut u8) {
+        sanitize::poison(piece, self.link);
+    }
+
+    fn unpoison(&self, piece: *mut u8) {
+        sanitize::unpoison(piece, self.link);
+    }
 }
 
 /// A thread's own free pieces of one kind: a batch in use and a spare one, so that taking and giving by turns never moves batches.
@@ -257,6 +267,7 @@ impl Magazine {
         // SAFETY: a free piece holds its link, and is ours.
         self.current.first = unsafe { *depot.link(piece) };
         self.current.count -= 1;
+        depot.unpoison(piece);
         Some(piece)
     }
 
@@ -264,6 +275,7 @@ impl Magazine {
         if self.current.fresh < self.current.fresh_end {
             let piece = self.current.fresh;
             self.current.fresh = piece.wrapping_add(depot.bytes);
+            depot.unpoison(piece);
             return Some(piece);
         }
         self.current = std::mem::replace(&mut self.spare, List::EMPTY);
@@ -281,6 +293,7 @@ impl Magazine {
     pub unsafe fn give(&mut self, piece: *mut u8, depot: &Depot) {
         // SAFETY: promised by the caller.
         unsafe { *depot.link(piece) = self.current.first };
+        depot.poison(piece);
         self.current.first = piece;
         self.current.count += 1;
         if self.current.count >= depot.batch {

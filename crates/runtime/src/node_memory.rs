@@ -9,9 +9,9 @@
 
 use crate::lock::SpinMutex;
 use crate::memory::{self, OutOfMemory};
+use crate::sanitize::sync::OnceLock;
 use std::cell::Cell;
 use std::ptr;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Spans are reserved, not committed.

@@ -23,6 +23,7 @@ use crate::lock::SpinMutex;
 use crate::memory::{Depot, Magazine, OutOfMemory};
 use crate::node_memory::{self, PerHome, Purpose};
 use crate::registry;
+use crate::sanitize;
 use crate::scheduler;
 use echo_abi::layout::STACK_PAGES;
 use std::ffi::c_void;
@@ -232,6 +233,7 @@ impl Cache {
             let entry = (*coroutine).entry;
             if (*entry).stack == STACK_PAGES {
                 let base = self.take_stack(StackKind::Pages)?;
+                StackKind::Pages.unpoison(base);
                 (*coroutine).big_top = base + PAGE_STACK_BYTES;
                 (*coroutine).big_limit = base + PAGE_BYTES + BIG_SLACK + RESERVE_BYTES;
                 (*coroutine).first_top = 0;
@@ -312,6 +314,7 @@ impl Cache {
     }
 
     fn put_stack(&mut self, kind: StackKind, base: usize) {
+        kind.poison(base);
         if matches!(kind, StackKind::Big) && self.last_big == 0 {
             self.last_big = base;
             return;
@@ -366,6 +369,24 @@ impl StackKind {
             StackKind::Big => big_bytes(),
             StackKind::Pages => PAGE_STACK_BYTES,
         }
+    }
+
+    fn guard_bytes(self) -> usize {
+        match self {
+            StackKind::Big => 0,
+            StackKind::Pages => PAGE_BYTES,
+        }
+    }
+
+    /// Nobody may access a free stack.
+    fn poison(self, base: usize) {
+        let low = self.guard_bytes();
+        sanitize::poison((base + low) as *mut u8, self.bytes() - low);
+    }
+
+    fn unpoison(self, base: usize) {
+        let low = self.guard_bytes();
+        sanitize::unpoison((base + low) as *mut u8, self.bytes() - low);
     }
 
     /// Gives each stack to the pool of its home.
@@ -444,11 +465,7 @@ impl StackKind {
 
     /// Gives back what is committed of a free stack, but for so many bytes at its top.
     fn trim(self, base: usize, kept_bytes: usize) {
-        let low = if let StackKind::Pages = self {
-            PAGE_BYTES
-        } else {
-            0
-        };
+        let low = self.guard_bytes();
         let bytes = self.bytes().saturating_sub(kept_bytes + low);
         if bytes > 0 {
             // SAFETY: the range is part of a free stack.
@@ -527,6 +544,7 @@ unsafe fn give_big(coroutine: *mut Coroutine) -> Result<(), OutOfMemory> {
 unsafe fn set_big(coroutine: *mut Coroutine, base: usize) {
     // SAFETY: promised by the caller.
     unsafe {
+        StackKind::Big.unpoison(base);
         (*coroutine).big_top = base + big_bytes();
         (*coroutine).big_limit = (*coroutine).big_top - max_stack();
     }
@@ -603,6 +621,20 @@ unsafe fn close_reserve(coroutine: *mut Coroutine) {
             (*coroutine).reserve_is_open = false;
             move_big_limit(coroutine, (*coroutine).big_limit + RESERVE_BYTES);
         }
+    }
+}
+
+/// The lowest bytes of a page stack, which are the last that foreign code would use: for [`sanitize`]. `None` of a segmented one. They are zero
+/// at first.
+///
+/// # Safety
+/// The caller owns the coroutine, which has a stack.
+#[cfg(echo_sanitize)]
+pub unsafe fn lowest_words(coroutine: *const Coroutine) -> Option<*mut u8> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let base = (*coroutine).big_top.wrapping_sub(PAGE_STACK_BYTES);
+        ((*coroutine).first_top == 0).then_some((base + PAGE_BYTES) as *mut u8)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::failure::{Failure, write_stderr};
 use crate::in_place;
 use crate::panic::{Exception, MAX_TRACE};
 use crate::position;
+use crate::sanitize;
 use crate::stack;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -132,6 +133,7 @@ pub unsafe extern "C-unwind" fn stop(
             }
             let failure = take_failure(coroutine);
             (*coroutine).wake_value = Box::into_raw(Box::new(failure)) as usize as u64;
+            sanitize::abandon_frames(coroutine);
             arch::leave_failed()
         }
         if in_place::is_boundary(coroutine, frame_address) {

@@ -118,4 +118,16 @@ api! {
     LLVMBuildCall2(Handle, Handle, Handle, *const Handle, c_uint, *const c_char) -> Handle;
     LLVMBuildUnreachable(Handle) -> Handle;
     LLVMInstructionEraseFromParent(Handle);
+
+    LLVMGetEnumAttributeKindForName(*const c_char, usize) -> c_uint;
+    LLVMCreateEnumAttribute(Handle, c_uint, u64) -> Handle;
+    LLVMAddAttributeAtIndex(Handle, c_uint, Handle);
+    LLVMIsDeclaration(Handle) -> c_int;
+    LLVMGetValueName2(Handle, *mut usize) -> *const c_char;
+    LLVMSetValueName2(Handle, *const c_char, usize);
+    LLVMGetFirstInstruction(Handle) -> Handle;
+    LLVMGetNextInstruction(Handle) -> Handle;
+    LLVMTypeOf(Handle) -> Handle;
+    LLVMGetPointerAddressSpace(Handle) -> c_uint;
+    LLVMSetAtomicSingleThread(Handle, c_int);
 }

@@ -8,6 +8,7 @@ mod find;
 mod inlined;
 mod lines;
 mod object;
+mod sanitize;
 
 use std::ffi::{CStr, CString, c_char};
 use std::fmt;
@@ -18,6 +19,7 @@ use std::sync::{Mutex, PoisonError};
 pub use fatal::on_fatal_error;
 pub use inlined::InlinedCall;
 pub use lines::{CodeLine, ObjectCode, object_code};
+pub use sanitize::Sanitizer;
 
 use api::{Api, Handle};
 
@@ -101,6 +103,7 @@ pub fn identity() -> Option<String> {
 pub struct Llvm {
     api: Api,
     path: PathBuf,
+    sanitizer: Option<Sanitizer>,
 }
 
 /// Libraries whose targets and options are set: they are global, so threads must not set them at the same time, nor again.
@@ -154,7 +157,13 @@ impl Llvm {
         Ok(Llvm {
             api,
             path: path.to_path_buf(),
+            sanitizer: None,
         })
+    }
+
+    /// The same, for code that a sanitizer checks, with a runtime compiled for the same one.
+    pub fn sanitizing(self, sanitizer: Option<Sanitizer>) -> Llvm {
+        Llvm { sanitizer, ..self }
     }
 
     /// The library in use.
@@ -184,7 +193,10 @@ impl Llvm {
             let layout = (self.api.LLVMCreateTargetDataLayout)(machine);
             (self.api.LLVMSetModuleDataLayout)(module, layout);
             (self.api.LLVMDisposeTargetData)(layout);
-            self.optimise(module, machine, level)?;
+            self.run_passes(module, machine, &format!("default<O{}>", level.min(3)))?;
+            if let Some(sanitizer) = self.sanitizer {
+                self.instrument(module, machine, sanitizer)?;
+            }
             self.replace_resumes(module);
             let result = match output {
                 Output::OptimisedIr => Ok(self.print(module)),
@@ -253,14 +265,20 @@ impl Llvm {
         }
     }
 
-    unsafe fn optimise(&self, module: Handle, machine: Handle, level: u8) -> Result<(), Error> {
-        let passes = CString::new(format!("default<O{}>", level.min(3))).expect("no zero byte");
+    /// Runs what LLVM calls a pipeline.
+    unsafe fn run_passes(
+        &self,
+        module: Handle,
+        machine: Handle,
+        passes: &str,
+    ) -> Result<(), Error> {
+        let passes = CString::new(passes).expect("no zero byte");
         // SAFETY: a valid module and machine; the options die here.
         unsafe {
             let options = (self.api.LLVMCreatePassBuilderOptions)();
             let error = (self.api.LLVMRunPasses)(module, passes.as_ptr(), machine, options);
             (self.api.LLVMDisposePassBuilderOptions)(options);
-            self.check(error, "optimise the module")
+            self.check(error, "run the passes")
         }
     }
 

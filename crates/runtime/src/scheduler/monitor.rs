@@ -17,11 +17,12 @@ use super::worker::Worker;
 use crate::deadlines;
 use crate::memory;
 use crate::os_thread::OsThread;
+use crate::sanitize::sync::{Condvar, Mutex, MutexGuard};
 use crate::stack;
 use crate::unwind::fatal;
 use crate::value::print;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Memory that was not used for so long is given back to the system.

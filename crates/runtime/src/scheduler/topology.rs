@@ -6,9 +6,9 @@
 //! What a container or `taskset` takes away shows in the affinity of the process, which the CPUs of a node are cut to. A limit of CPU *time*
 //! (`cpu.max`) is no matter of topology: it lowers the number of workers, which [`Topology::spread`] is told.
 
+use crate::sanitize::sync::OnceLock;
 use std::ffi::OsString;
 use std::path::Path;
-use std::sync::OnceLock;
 
 /// Nodes that are told apart; a machine with more is taken for one node. Indices of nodes fit into a byte.
 pub const MAX_NODES: usize = 64;

@@ -14,6 +14,7 @@ use crate::lock::SpinMutex;
 use crate::memory::{self, OutOfMemory};
 use crate::node_memory;
 use crate::os_thread::OsThread;
+use crate::sanitize;
 use crate::stack::Cache;
 use crate::unwind::fatal;
 use crate::value::{self, print};
@@ -866,7 +867,10 @@ impl Worker {
             (*coroutine).set_state(State::Running);
             let turn = self.turns.load(Ordering::Relaxed);
             self.turns.store(turn + 1, Ordering::Relaxed);
+            let worker = sanitize::enter(coroutine);
             let left = arch::resume(coroutine);
+            let is_over = matches!(left.reason, Reason::Exited | Reason::Failed);
+            sanitize::leave(coroutine, worker, is_over);
             self.turns.store(turn + 2, Ordering::Relaxed);
             match left.reason {
                 Reason::Park => finish_park(coroutine, left.value),

@@ -17,8 +17,9 @@ use super::format::Formatter;
 use super::string::text;
 use super::walk::desc;
 use crate::lock::SpinMutex;
+use crate::sanitize::sync::{Mutex, MutexGuard, OnceLock};
 use std::io::{Error, IsTerminal};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::PoisonError;
 
 /// Text waiting to be written, at most about so much when nobody watches.
 const BUFFER_BYTES: usize = 64 << 10;
