@@ -335,10 +335,10 @@ fn version(
     let poll = counted.poll(function).filter(|_| plan.is_below_len());
     match poll.cloned() {
         Some(poll) => {
-            let (end, between) = strip(function, counted, stop, poll);
+            let (end, behind) = strip(function, counted, stop, poll);
             let inner = BlockId(function.blocks.len() as u32);
             copy(program, function, counted, plan, &views, inner);
-            without_polls(function, counted, inner, end, between);
+            without_polls(function, counted, inner, end, behind);
         }
         None => copy(program, function, counted, plan, &views, second),
     }
@@ -363,43 +363,48 @@ fn version(
     predecessors[old] = entries;
 }
 
-/// The beginning of the second version in strips of turns, with a poll after each: the head, the start of a strip, the poll. Where the strip ends, and
-/// the block of the poll; what follows is the loop of one strip.
+/// The beginning of the second version in strips of turns, with a poll between them: the head, the start of a strip, the head once more, the poll. Where
+/// the strip ends, and where the loop of one strip goes then, which follows.
 fn strip(
     function: &mut Function,
     counted: &Counted,
     stop: Operand,
     poll: Instr,
 ) -> (Operand, BlockId) {
-    let head = &function.blocks[counted.head];
-    let (instrs, mut terminator) = (head.instrs.clone(), head.terminator.clone());
     let first = function.blocks.len() as u32;
-    let [start, between, inner] = [1, 2, 3].map(|number| BlockId(first + number));
-    if let Some(Terminator::Branch { then, .. }) = &mut terminator {
-        *then = start;
-    }
-    let span = poll.span;
-    function.blocks.push(Block { instrs, terminator });
+    let [start, again, polled, inner] = [1, 2, 3, 4].map(|number| BlockId(first + number));
+    let head = |function: &Function, inside: BlockId| {
+        let head = &function.blocks[counted.head];
+        let (instrs, mut terminator) = (head.instrs.clone(), head.terminator.clone());
+        if let Some(Terminator::Branch { then, .. }) = &mut terminator {
+            *then = inside;
+        }
+        Block { instrs, terminator }
+    };
+    function.blocks.push(head(function, start));
     let mut strip = Tests {
-        function,
         otherwise: start,
         instrs: Vec::new(),
-        span,
+        span: poll.span,
+        function,
     };
     let end = strip.end_of_strip(counted, stop);
     strip.end(Terminator::Jump(inner));
-    strip.instrs.push(poll);
-    strip.end(Terminator::Jump(BlockId(first)));
-    (Operand::Var(end), between)
+    function.blocks.push(head(function, polled));
+    function.blocks.push(Block {
+        instrs: vec![poll],
+        terminator: Some(Terminator::Jump(start)),
+    });
+    (Operand::Var(end), again)
 }
 
-/// Makes the copy of the loop one of a strip, which ends there and goes to the poll.
+/// Makes the copy of the loop one of a strip, which ends there and goes on behind it.
 fn without_polls(
     function: &mut Function,
     counted: &Counted,
     copy: BlockId,
     end: Operand,
-    between: BlockId,
+    behind: BlockId,
 ) {
     for block in &mut function.blocks[copy.0 as usize..] {
         block.instrs.retain(|instr| !matches!(instr.op, Op::Poll));
@@ -421,7 +426,7 @@ fn without_polls(
         *right = end;
     }
     if let Some(Terminator::Branch { otherwise, .. }) = &mut head.terminator {
-        *otherwise = between;
+        *otherwise = behind;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Loops. Every turn ends in a poll, so that a loop that never waits can be preempted.
 //!
-//! A counted loop whose turns end soon ([`super::brief`]) is cut into strips of [`STRIP`] turns, with a poll after each strip: a poll in every turn
-//! would keep LLVM from vectorising it.
+//! A counted loop whose turns end soon ([`super::brief`]) is cut into strips of [`STRIP`] turns, with a poll between them: a poll in every turn
+//! would keep LLVM from vectorising it. Where there is only one strip, the loop around it polls.
 
 use echo_sema::typed::{BinaryOp, Block, CompareOp, Conversion, Expr, LocalId};
 use echo_sema::types::{Ty, TyKind};
@@ -160,16 +160,23 @@ impl<'p> Body<'_, 'p> {
         turn: impl FnOnce(&mut Self),
     ) {
         let span = count.span;
-        let head = self.builder.flow_into();
-        let [strip, polled] = [(); 2].map(|()| self.builder.block());
-        let more = self.less(Operand::Var(count.counter), end.clone(), count.ty, span);
-        self.builder.branch(more, strip, after);
+        let [strip, done, again] = [(); 3].map(|()| self.builder.block());
+        self.more(count, end, [strip, after]);
         self.builder.start(strip);
         let stop = self.end_of_strip(count, end);
-        self.turns(count, &stop, [polled, after], false, turn);
-        self.builder.start(polled);
+        self.turns(count, &stop, [done, after], false, turn);
+        self.builder.start(done);
+        self.more(count, end, [again, after]);
+        self.builder.start(again);
         self.builder.emit(Op::Poll, span);
-        self.builder.jump(head);
+        self.builder.jump(strip);
+    }
+
+    /// Goes to the first block if the counter is below `end`, else to the second.
+    fn more(&mut self, count: &Count, end: &Operand, [more, after]: [BlockId; 2]) {
+        let counter = Operand::Var(count.counter);
+        let is_below = self.less(counter, end.clone(), count.ty, count.span);
+        self.builder.branch(is_below, more, after);
     }
 
     /// `counter + min(end - counter, STRIP)`; the difference of signed numbers may need the unsigned range.
