@@ -228,6 +228,15 @@ impl<'a> Parser<'a> {
                 | Punct::Or
                 | Punct::OrOr,
             ) => true,
+            TokenKind::Punct(_) => matches!(
+                keyword,
+                Keyword::From
+                    | Keyword::Type
+                    | Keyword::Package
+                    | Keyword::Import
+                    | Keyword::In
+                    | Keyword::As
+            ),
             _ => false,
         };
         is_name_use && self.misnamed.contains(&keyword)
@@ -237,6 +246,14 @@ impl<'a> Parser<'a> {
     fn is_behind_misnamed(&self) -> bool {
         let last = self.pos.checked_sub(1).map(|last| &self.tokens[last].kind);
         matches!(last, Some(TokenKind::Keyword(keyword)) if self.misnamed.contains(keyword))
+    }
+
+    /// Whether a name stands there, or a keyword that was taken for one.
+    fn is_name_ahead(&self, ahead: usize) -> bool {
+        matches!(
+            self.peek(ahead),
+            TokenKind::Ident(_) | TokenKind::Keyword(_)
+        )
     }
 
     /// Whether the statement ends here, or what is around it.

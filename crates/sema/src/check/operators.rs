@@ -37,10 +37,15 @@ impl<'a> Checker<'a> {
         if operand.ty != Ty::BOOL && !is_open(operand.ty) {
             let message = format!("`!` takes a `bool`, not `{}`", self.show(operand.ty));
             let mut diagnostic = Diagnostic::error(code::BAD_OPERANDS, message, span);
-            if let TyKind::Int(_) = self.kind(operand.ty) {
-                let help = "a comparison is negated by `!(a == b)` or `a != b`; bits are flipped with `x ^ -1`";
-                diagnostic = diagnostic.with_help(help);
-            }
+            let help = match self.kind(operand.ty) {
+                TyKind::Int(_) => Some(
+                    "a comparison is negated by `!(a == b)` or `a != b`; bits are flipped with `x ^ -1`",
+                ),
+                // `print!("…")`
+                TyKind::String => Some("there are no macros: write `print x`"),
+                _ => None,
+            };
+            diagnostic.help = help.map(str::to_string);
             self.report(diagnostic);
             return broken(span);
         }

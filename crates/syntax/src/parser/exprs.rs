@@ -684,7 +684,7 @@ impl Parser<'_> {
     /// `func(x: int) -> int { … }`, or the type `func(int) -> int`
     fn parse_closure(&mut self) -> Parse<ExprKind> {
         let start = self.span();
-        let has_params = self.is_ident_ahead(2) && self.at_ahead(3, Punct::Colon);
+        let has_params = self.is_name_ahead(2) && self.at_ahead(3, Punct::Colon);
         let is_empty = self.at_ahead(2, Punct::RParen);
         if !self.at_ahead(1, Punct::LParen) || !(has_params || is_empty) {
             let kind = self.parse_func_type()?;

@@ -470,9 +470,9 @@ impl Parser<'_> {
     fn parse_for_head(&mut self) -> Parse<ForHead> {
         let open_pair = self.at(Punct::LParen);
         let first = usize::from(open_pair);
-        let is_pair = self.is_ident_ahead(first)
+        let is_pair = self.is_name_ahead(first)
             && self.at_ahead(first + 1, Punct::Comma)
-            && self.is_ident_ahead(first + 2);
+            && self.is_name_ahead(first + 2);
         if is_pair && open_pair && self.at_ahead(5, Keyword::In) {
             self.bump();
             let key = self.expect_ident("a variable's name")?;
@@ -492,8 +492,7 @@ impl Parser<'_> {
             let value = self.expect_ident("a variable's name")?;
             return self.parse_pairs(key, value);
         }
-        let is_name = self.at_ident() || matches!(self.kind(), TokenKind::Keyword(_));
-        if is_name && self.at_ahead(1, Keyword::In) {
+        if self.is_name_ahead(0) && self.at_ahead(1, Keyword::In) {
             return self.parse_for_each();
         }
         self.reject_range_loop()?;
@@ -655,12 +654,12 @@ impl Parser<'_> {
         let has_let = self.at(Keyword::Let);
         let first = usize::from(has_let);
         let mut behind = first;
-        while self.is_ident_ahead(behind) && self.at_ahead(behind + 1, Punct::Comma) {
+        while self.is_name_ahead(behind) && self.at_ahead(behind + 1, Punct::Comma) {
             behind += 2;
         }
         behind += 1;
         let is_define = self.at_ahead(behind, Punct::ColonEq);
-        if !self.is_ident_ahead(behind - 1) || !(is_define || self.at_ahead(behind, Punct::Eq)) {
+        if !self.is_name_ahead(behind - 1) || !(is_define || self.at_ahead(behind, Punct::Eq)) {
             return Ok(None);
         }
         if has_let || !is_define {
