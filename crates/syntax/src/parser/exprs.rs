@@ -157,13 +157,7 @@ impl Parser<'_> {
             self.reject_moving_closure(&left)?;
         }
         let op_span = self.bump().span;
-        if is_ordering(op) && matches!(&left.kind, ExprKind::Binary(left) if is_ordering(left.op)) {
-            let message = "comparisons cannot be chained";
-            self.report(
-                Diagnostic::error(code::CHAINED_COMPARISON, message, op_span)
-                    .with_help("write `a < b && b < c`"),
-            );
-        }
+        self.reject_chain(&left, op, op_span)?;
         let right = self.nested_in_same(|p| p.parse_binary(level + 1))?;
         Ok(ExprKind::Binary(Box::new(BinaryExpr {
             op,
@@ -171,6 +165,24 @@ impl Parser<'_> {
             left,
             right,
         })))
+    }
+
+    /// `a < b < c`, `x as Vec<int>`
+    fn reject_chain(&mut self, left: &Expr, op: BinaryOp, op_span: Span) -> Parse<()> {
+        let ExprKind::Binary(first) = &left.kind else {
+            return Ok(());
+        };
+        if op == BinaryOp::Gt && first.op == BinaryOp::Lt && is_as(&first.left) {
+            let message = "type arguments stand in brackets";
+            let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, first.op_span);
+            return self.fail(diagnostic.with_help("type arguments are written `Name[T]`"));
+        }
+        if is_ordering(op) && is_ordering(first.op) {
+            let message = "comparisons cannot be chained";
+            let diagnostic = Diagnostic::error(code::CHAINED_COMPARISON, message, op_span);
+            self.report(diagnostic.with_help("write `a < b && b < c`"));
+        }
+        Ok(())
     }
 
     /// Prefix operators, an operand, and what follows it
@@ -841,6 +853,10 @@ impl Parser<'_> {
         let span = self.span_from(start);
         Expr { kind, span }
     }
+}
+
+fn is_as(expr: &Expr) -> bool {
+    matches!(expr.kind, ExprKind::As(..))
 }
 
 fn is_ordering(op: BinaryOp) -> bool {

@@ -93,7 +93,8 @@ impl Parser<'_> {
         }
         if !self.at(Punct::LBrace) {
             let mut diagnostic = self.unexpected_here(&format!("`{{` after {head}"));
-            diagnostic.help = self.foreign_help().map(str::to_owned);
+            let help = self.foreign_help();
+            diagnostic.help = Some(help.unwrap_or("bodies stand in braces: `{ … }`").to_owned());
             self.report(diagnostic);
             // What is indented behind the head was meant to be its body.
             if self.at_indented_line() {
