@@ -102,6 +102,7 @@ const REGION_BYTES: usize = 1 << 20;
 /// Not worth a trim.
 const FEW_BATCHES: usize = 16;
 const PAGE_BYTES: usize = 4096;
+const HUGE_PAGE_BYTES: usize = 2 << 20;
 
 impl Depot {
     pub const fn new(bytes: usize, link: usize, batch: usize) -> Depot {
@@ -373,14 +374,23 @@ fn give_pages_back(start: *mut u8, end: *mut u8) -> bool {
     if first >= last {
         return false;
     }
-    // SAFETY: nobody uses the range, and nothing that is in it is needed: as a range not yet cut it may hold anything.
+    // Where huge pages were asked for, the kernel would soon make some again of what is left around the range, and commit the range with it.
+    let block = first / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+    let block_end = last.next_multiple_of(HUGE_PAGE_BYTES);
+    // SAFETY: nobody uses the range, and nothing that is in it is needed: as a range not yet cut it may hold anything. The second advice changes nothing
+    // that can be observed of what else lies in the block.
     unsafe {
         libc::madvise(
             start.with_addr(first).cast(),
             last - first,
             libc::MADV_DONTNEED,
-        )
-    };
+        );
+        libc::madvise(
+            start.with_addr(block).cast(),
+            block_end - block,
+            libc::MADV_NOHUGEPAGE,
+        );
+    }
     true
 }
 

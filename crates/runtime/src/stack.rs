@@ -39,6 +39,10 @@ const KINDS: usize = CONTROL + 1;
 const BLOCK_BYTES: [usize; KINDS] = [384, 512, 768, 1024, 2048, 4096, size_of::<Coroutine>()];
 
 const SLAB_BYTES: usize = 1 << 20;
+/// From the fifth on, slabs of a worker are so large, and made of huge pages if the system has them: what has grown so far is likely to grow further, and
+/// the first touch of 512 pages one by one takes several times as long as that of one as large.
+const HUGE_SLAB_BYTES: usize = 16 << 20;
+const SLABS_BEFORE_HUGE: u32 = 4;
 /// Blocks that move between a worker and the depot at a time.
 const BATCH: usize = 64;
 /// Stack kept for the cleanups after an overflow.
@@ -158,6 +162,8 @@ pub fn trim(attend: &mut dyn FnMut()) -> bool {
 /// A worker's own free memory.
 pub struct Cache {
     blocks: [Magazine; KINDS],
+    /// Of each kind.
+    slabs: [u32; KINDS],
     /// Bases of free big segments and page stacks.
     big: Vec<usize>,
     pages: Vec<usize>,
@@ -172,6 +178,7 @@ impl Cache {
     pub const fn new() -> Cache {
         Cache {
             blocks: [Magazine::EMPTY; KINDS],
+            slabs: [0; KINDS],
             big: Vec::new(),
             pages: Vec::new(),
             last_big: 0,
@@ -188,12 +195,21 @@ impl Cache {
 
     #[cold]
     fn take_from_slab(&mut self, kind: usize) -> Result<*mut u8, OutOfMemory> {
-        let slab = node_memory::map(SLAB_BYTES, Purpose::Pieces)?;
-        SLABS.fetch_add(1, Ordering::Relaxed);
-        if kind == CONTROL {
-            registry::add_slab(slab.cast(), SLAB_BYTES / BLOCK_BYTES[kind]);
+        let (slab, bytes) = match self.slabs[kind] {
+            ..SLABS_BEFORE_HUGE => None,
+            _ => huge_slab(),
         }
-        self.blocks[kind].stock(slab, SLAB_BYTES / BLOCK_BYTES[kind] * BLOCK_BYTES[kind]);
+        .map_or_else(
+            || node_memory::map(SLAB_BYTES, Purpose::Pieces).map(|slab| (slab, SLAB_BYTES)),
+            Ok,
+        )?;
+        self.slabs[kind] += 1;
+        SLABS.fetch_add(1, Ordering::Relaxed);
+        let count = bytes / BLOCK_BYTES[kind];
+        if kind == CONTROL {
+            registry::add_slab(slab.cast(), count);
+        }
+        self.blocks[kind].stock(slab, count * BLOCK_BYTES[kind]);
         Ok(self.blocks[kind].take(&DEPOTS[kind]).expect("just stocked"))
     }
 
@@ -342,6 +358,14 @@ impl Cache {
             kind.return_home(&stacks);
         }
     }
+}
+
+/// A slab of huge pages, if there is so much memory.
+fn huge_slab() -> Option<(*mut u8, usize)> {
+    let slab = node_memory::map(HUGE_SLAB_BYTES, Purpose::Pieces).ok()?;
+    // SAFETY: the slab was just mapped. Where the advice is refused, its pages are small.
+    unsafe { libc::madvise(slab.cast(), HUGE_SLAB_BYTES, libc::MADV_HUGEPAGE) };
+    Some((slab, HUGE_SLAB_BYTES))
 }
 
 impl Default for Cache {
