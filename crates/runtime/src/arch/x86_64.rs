@@ -23,6 +23,7 @@
 
 use crate::coroutine::Coroutine;
 use crate::unwind;
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::arch::{asm, global_asm, naked_asm};
 use core::mem::offset_of;
 use echo_abi::layout::EntryDesc;
@@ -45,6 +46,8 @@ global_asm!(
     "echo_tls_offset: .quad echo_tls@tpoff",
     ".popsection",
 );
+
+const LINE_BYTES: usize = 64;
 
 /// Bytes below a segment's limit that code may use without a check: 256 by LLVM's small frames; a stub's call and six registers to park or to
 /// call in place (56); the word that `slide_raise` inserts, or alignment (8); the call in place and the one of `__morestack` with its frame (24).
@@ -205,6 +208,33 @@ unsafe fn slide(coroutine: *mut Coroutine, code: unsafe extern "C" fn()) {
         core::ptr::copy(registers, registers.sub(1), 6);
         registers.add(5).write(code as *const () as usize);
         (*coroutine).rsp -= 8;
+    }
+}
+
+/// Fetches the control block of a coroutine that is not null into the caches.
+#[inline(always)]
+pub fn prefetch_block(coroutine: *mut Coroutine) {
+    for line in 0..size_of::<Coroutine>() / LINE_BYTES {
+        // SAFETY: a prefetch has no effect on what is there, or on whether something is.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(coroutine.cast::<i8>().wrapping_add(line * LINE_BYTES))
+        };
+    }
+}
+
+/// Fetches what a coroutine that is not null needs of its stack to go on.
+#[inline(always)]
+pub fn prefetch_stack(coroutine: *mut Coroutine) {
+    // SAFETY: control blocks are never unmapped; whatever is read as the stack pointer, a prefetch has no effect on what is there. One opaque step, as
+    // the block may belong to somebody else meanwhile.
+    unsafe {
+        asm!(
+            "mov {0}, qword ptr [{0}]",
+            "prefetcht0 byte ptr [{0}]",
+            "prefetcht0 byte ptr [{0} + 64]",
+            inout(reg) coroutine => _,
+            options(nostack, preserves_flags, readonly),
+        )
     }
 }
 

@@ -106,11 +106,11 @@ impl<T> Queue<T> {
         Some(item)
     }
 
-    /// The item the owner would pop next, for prefetching; it may be taken at any moment.
+    /// The item the owner will pop after so many others, for prefetching, of a queue that holds more: it may be taken at any moment.
     #[inline]
-    pub fn peek(&self) -> *mut T {
-        self.slot(self.head.load(Ordering::Relaxed))
-            .load(Ordering::Relaxed)
+    pub fn peek(&self, others: u32) -> *mut T {
+        let place = self.head.load(Ordering::Relaxed).wrapping_add(others);
+        self.slot(place).load(Ordering::Relaxed)
     }
 
     /// Owner only: moves the older half of a full queue to `out`; how many that were.

@@ -123,7 +123,9 @@ pub struct Own {
     pub cache: Cache,
     next_id: u64,
     last_id: u64,
-    ticks: u64,
+    /// Turns until the next in which fairness comes first, and how many of those there were.
+    until_fair: u64,
+    fair_turns: u64,
     streak: u32,
     /// Turns given to preempted coroutines because they were due.
     preempted_due: u64,
@@ -167,7 +169,8 @@ impl Worker {
                 cache: Cache::new(),
                 next_id: 0,
                 last_id: 0,
-                ticks: 0,
+                until_fair: FAIRNESS_PERIOD,
+                fair_turns: 0,
                 streak: 0,
                 preempted_due: 0,
                 prefers_unstarted: false,
@@ -313,11 +316,22 @@ impl Worker {
 
     #[inline]
     fn pop(&self) -> Option<*mut Coroutine> {
-        if self.is_alone {
+        let popped = if self.is_alone {
             self.queue.pop_alone()
         } else {
             self.queue.pop()
+        };
+        if self.queue.len() >= LONG_QUEUE {
+            self.prefetch_next();
         }
+        popped
+    }
+
+    /// So many take turns that the next ones are likely to be in memory only: fetches the block of one, and the stack of the one before, whose block is there.
+    #[inline]
+    fn prefetch_next(&self) {
+        arch::prefetch_stack(self.queue.peek(0));
+        arch::prefetch_block(self.queue.peek(1));
     }
 
     /// Makes room in the full queue: half of it moves to the injector.
@@ -469,18 +483,18 @@ impl Worker {
     #[inline]
     fn next(&self) -> Option<*mut Coroutine> {
         // SAFETY: on this worker's thread; not kept across calls.
-        let (ticks, streak) = unsafe {
+        let (is_fair_turn, streak) = unsafe {
             let own = self.own();
-            own.ticks += 1;
-            (own.ticks, own.streak)
+            // What is due may take the turn that was fairness's: then the next one is.
+            own.until_fair = own.until_fair.saturating_sub(1);
+            (own.until_fair == 0, own.streak)
         };
-        let is_fair_turn = ticks.is_multiple_of(FAIRNESS_PERIOD);
         if self.due.load(Ordering::Relaxed) != 0
             && let Some(coroutine) = self.next_due()
         {
             return Some(coroutine);
         }
-        if is_fair_turn && let Some(coroutine) = self.next_in_fairness(ticks) {
+        if is_fair_turn && let Some(coroutine) = self.next_in_fairness() {
             return Some(coroutine);
         }
         if streak < MAX_STREAK
@@ -520,14 +534,21 @@ impl Worker {
     }
 
     /// What else might wait for ever: timers, and the oldest of the injector and of those that have not started, in turn.
-    fn next_in_fairness(&self, ticks: u64) -> Option<*mut Coroutine> {
+    fn next_in_fairness(&self) -> Option<*mut Coroutine> {
         self.expire_timers();
-        if (ticks / FAIRNESS_PERIOD).is_multiple_of(2) {
-            self.take_injected_in_turn(ticks)
+        // SAFETY: on this worker's thread; not kept across calls.
+        let turn = unsafe {
+            let own = self.own();
+            own.until_fair = FAIRNESS_PERIOD;
+            own.fair_turns += 1;
+            own.fair_turns
+        };
+        if turn.is_multiple_of(2) {
+            self.take_injected_in_turn(turn)
                 .or_else(|| self.pop_oldest())
         } else {
             self.pop_oldest()
-                .or_else(|| self.take_injected_in_turn(ticks))
+                .or_else(|| self.take_injected_in_turn(turn))
         }
     }
 
@@ -607,13 +628,13 @@ impl Worker {
     }
 
     /// One from the injector of this node; now and then from any.
-    fn take_injected_in_turn(&self, ticks: u64) -> Option<*mut Coroutine> {
+    fn take_injected_in_turn(&self, turn: u64) -> Option<*mut Coroutine> {
         let nodes = self.scheduler().nodes.len();
-        let own_turn = nodes == 1 || !ticks.is_multiple_of(FAIRNESS_PERIOD * FOREIGN_PERIOD);
+        let own_turn = nodes == 1 || !turn.is_multiple_of(FOREIGN_PERIOD);
         if own_turn {
             return self.take_injected(self.node, 1);
         }
-        let start = (ticks / (FAIRNESS_PERIOD * FOREIGN_PERIOD)) as usize;
+        let start = (turn / FOREIGN_PERIOD) as usize;
         (start..start + nodes).find_map(|node| self.take_injected(node % nodes, 1))
     }
 
