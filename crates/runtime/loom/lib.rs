@@ -74,3 +74,10 @@ pub mod random;
 mod threads;
 #[path = "stand_in/value.rs"]
 pub mod value;
+
+/// No model looks at what the sanitizers are told.
+pub mod sanitize {
+    pub mod sync {
+        pub use std::sync::Mutex;
+    }
+}
