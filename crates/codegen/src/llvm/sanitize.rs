@@ -5,10 +5,10 @@
 
 use std::ffi::{CStr, c_char};
 use std::ptr;
-use std::sync::Once;
+use std::sync::{Once, PoisonError};
 
 use super::api::Handle;
-use super::{Error, Llvm};
+use super::{Error, INITIALISED, Llvm};
 
 /// What looks at accesses to memory while a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +69,7 @@ impl Llvm {
         sanitizer: Sanitizer,
     ) -> Result<(), Error> {
         SET_OPTIONS.call_once(|| {
+            let _initialising = INITIALISED.lock().unwrap_or_else(PoisonError::into_inner);
             let options: Vec<*const c_char> = OPTIONS.iter().map(|text| text.as_ptr()).collect();
             // SAFETY: a list of C strings.
             unsafe {
@@ -158,6 +159,47 @@ impl Llvm {
                 each(function);
                 function = (self.api.LLVMGetNextFunction)(function);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llvm::Output;
+
+    #[test]
+    fn accesses_are_told_to_stubs_and_those_to_the_limit_are_not() {
+        const IR: &str = "
+define i64 @read(ptr %place) {
+  %limit = load atomic i64, ptr addrspace(257) inttoptr (i64 112 to ptr addrspace(257)) monotonic, align 8
+  %value = load i64, ptr %place, align 8
+  %sum = add i64 %limit, %value
+  ret i64 %sum
+}
+";
+        for (sanitizer, stub) in [
+            (Sanitizer::Address, "@echo__asan_report_load8("),
+            (Sanitizer::Thread, "@echo__tsan_read8("),
+        ] {
+            let llvm = Llvm::load().expect("an LLVM").sanitizing(Some(sanitizer));
+            let text = llvm
+                .compile(IR, 2, Output::OptimisedIr)
+                .expect("it compiles");
+            let text = String::from_utf8(text).expect("text");
+            assert_eq!(
+                text.matches(&format!("call void {stub}")).count(),
+                1,
+                "{text}"
+            );
+            assert!(
+                text.contains("load atomic i64, ptr addrspace(257)"),
+                "{text}"
+            );
+            let calls_by_its_name = text
+                .lines()
+                .any(|line| line.contains("call ") && line.contains("@__"));
+            assert!(!calls_by_its_name, "{text}");
         }
     }
 }
