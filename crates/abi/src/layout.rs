@@ -318,8 +318,12 @@ pub const COROUTINE_ID_OFFSET: usize = 112;
 pub const COROUTINE_HELD_OFFSET: usize = 96;
 /// Bytes from the thread pointer to the word with the address of the running coroutine's control block; an `i64`.
 pub const TLS_OFFSET_SYMBOL: &str = "echo_tls_offset";
-/// Of a `WaitGroup`: the counter, an `i64`.
-pub const WAIT_GROUP_COUNTER_OFFSET: usize = 16;
+/// Of a `Semaphore` or `WaitGroup`: its spin lock, a byte that is 0 while nobody holds it.
+pub const COUNTER_LOCK_OFFSET: usize = 8;
+/// The permits that are left, or the counter, an `i64`.
+pub const COUNTER_OFFSET: usize = 16;
+/// Who waits; null when nobody does.
+pub const COUNTER_WAITERS_OFFSET: usize = 24;
 /// Of a `Once`: an `i32`, [`ONCE_DONE`] when the function has been run.
 pub const ONCE_STATE_OFFSET: usize = 12;
 pub const ONCE_DONE: u32 = 2;

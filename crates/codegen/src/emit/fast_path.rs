@@ -3,9 +3,8 @@
 
 use echo_abi::layout::{
     ATOMIC_VALUE_OFFSET, CHANNEL_LEN_OFFSET, CHANNEL_LOCK_OFFSET, CHANNEL_RECEIVERS_OFFSET,
-    CHANNEL_SENDERS_OFFSET, CHANNEL_STATE_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED,
+    CHANNEL_SENDERS_OFFSET, CHANNEL_STATE_OFFSET, COUNTER_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED,
     FUTURE_STATE_OFFSET, FUTURE_VALUE_OFFSET, FUTURE_WAITERS_OFFSET, ONCE_DONE, ONCE_STATE_OFFSET,
-    WAIT_GROUP_COUNTER_OFFSET,
 };
 
 use super::debug::COUNT;
@@ -113,7 +112,7 @@ impl Body<'_, '_> {
                 _ => FastPath::None,
             },
             "echo_wait_group_wait" => {
-                let counter = self.load_field("i64", handle, WAIT_GROUP_COUNTER_OFFSET, "acquire");
+                let counter = self.load_field("i64", handle, COUNTER_OFFSET, "acquire");
                 FastPath::If(self.temp(&format!("icmp eq i64 {counter}, 0")), "")
             }
             _ => FastPath::None,
@@ -231,7 +230,7 @@ impl Body<'_, '_> {
                 let blocked = self.looks_blocked(&cases[0], first);
                 let both = self.looks_blocked(&cases[1], second);
                 let both = self.temp(&format!("and i1 {blocked}, {both}"));
-                self.line(&format!("store atomic i8 0, ptr {lock} release, align 1"));
+                self.unlock(&lock);
                 self.line(&format!("store i1 {both}, ptr {result}"));
                 self.line(&format!("br label %{looked}"));
                 self.start(&looked);

@@ -78,8 +78,8 @@ impl Body<'_, '_> {
         lock
     }
 
-    /// Gives the lock at that address back.
-    pub fn unlock_global(&mut self, lock: &str) {
+    /// Gives the spin lock at that address back.
+    pub fn unlock(&mut self, lock: &str) {
         self.line(&format!("store atomic i8 0, ptr {lock} release, align 1"));
     }
 
@@ -98,7 +98,7 @@ impl Body<'_, '_> {
         let before = self.temp(&format!("load {llvm}, ptr {pointer}{kind}"));
         self.line(&format!("store {llvm} {before}, ptr {old}"));
         self.line(&format!("store {llvm} {value}, ptr {pointer}{kind}"));
-        self.unlock_global(&lock);
+        self.unlock(&lock);
         self.drop_at(&old, place.ty);
     }
 }

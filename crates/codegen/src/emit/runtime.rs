@@ -48,7 +48,9 @@ impl Body<'_, '_> {
         let (callee, arguments) = (format!("@{name}"), arguments.join(", "));
         let result = result_type(symbol.result);
         let end = match self.fast_path(name, args, &values) {
-            FastPath::None => self.lock_path(name, args, &values, dst),
+            FastPath::None => self
+                .lock_path(name, args, &values, dst)
+                .or_else(|| self.counter_path(name, &values, dst)),
             FastPath::Instead(value) => {
                 self.assign_result(dst, &value);
                 return;
@@ -73,7 +75,7 @@ impl Body<'_, '_> {
             if layout::is_block(self.emitter.program, place.ty) && pushed.is_none() {
                 self.share_block(&values[0]);
             }
-            self.unlock_global(&lock);
+            self.unlock(&lock);
         }
         if let Some(end) = end {
             self.line(&format!("br label %{end}"));

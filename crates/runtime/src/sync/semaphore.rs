@@ -1,10 +1,15 @@
 //! Counting semaphores. Invariant (guarded by the lock): nobody waits while there are permits.
+//!
+//! Generated code takes a permit by itself, under the lock, where there is one, and gives it back where nobody waits (`emit/counter_path.rs` of the
+//! compiler); for all else it calls.
 
 use crate::door::{AtomicU64, Ordering::Relaxed};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiting};
+use echo_abi::layout::{COUNTER_LOCK_OFFSET, COUNTER_OFFSET, COUNTER_WAITERS_OFFSET};
+use std::mem::offset_of;
 
 #[repr(C)]
 pub struct Semaphore {
@@ -12,6 +17,12 @@ pub struct Semaphore {
     permits: AtomicU64,
     waiters: Queue,
 }
+const _: () = assert!(
+    cfg!(loom)
+        || offset_of!(Waitable, lock) == COUNTER_LOCK_OFFSET
+            && offset_of!(Semaphore, permits) == COUNTER_OFFSET
+            && offset_of!(Semaphore, waiters) == COUNTER_WAITERS_OFFSET
+);
 
 /// A new semaphore.
 pub fn new(permits: i64, position: u32) -> Outcome {

@@ -1,13 +1,15 @@
 //! Wait groups. Invariant (guarded by the lock): nobody waits while the counter is zero.
 //!
 //! The counter is written under the lock; that it is zero may be seen without it, which acquires what those released who counted down.
+//!
+//! Generated code counts by itself, under the lock, where that wakes nobody (`emit/counter_path.rs` of the compiler); for all else it calls.
 
 use crate::door::{AtomicI64, Ordering::Relaxed, Ordering::Release};
 use crate::handle;
 use crate::panic;
 use crate::scheduler::Outcome;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiting};
-use echo_abi::layout::WAIT_GROUP_COUNTER_OFFSET;
+use echo_abi::layout::{COUNTER_LOCK_OFFSET, COUNTER_OFFSET, COUNTER_WAITERS_OFFSET};
 use std::mem::offset_of;
 
 #[repr(C)]
@@ -16,7 +18,12 @@ pub struct WaitGroup {
     counter: AtomicI64,
     waiters: Queue,
 }
-const _: () = assert!(cfg!(loom) || offset_of!(WaitGroup, counter) == WAIT_GROUP_COUNTER_OFFSET);
+const _: () = assert!(
+    cfg!(loom)
+        || offset_of!(Waitable, lock) == COUNTER_LOCK_OFFSET
+            && offset_of!(WaitGroup, counter) == COUNTER_OFFSET
+            && offset_of!(WaitGroup, waiters) == COUNTER_WAITERS_OFFSET
+);
 
 /// A new wait group.
 pub fn new() -> *mut WaitGroup {
