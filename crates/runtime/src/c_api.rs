@@ -320,7 +320,7 @@ impl Handle {
                 completion,
             );
             if started.is_err() {
-                let ended = scheduler::cannot_start((*this).coroutine);
+                let ended = scheduler::cannot_start(&(*(*this).coroutine).identity());
                 scheduler::discard((*this).coroutine);
                 Handle::ended(this.cast(), ended);
             }

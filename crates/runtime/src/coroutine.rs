@@ -9,7 +9,6 @@
 //!
 //! Control blocks live in slabs that are never returned to the system, so a stale pointer reads a control block, if not the right one.
 
-use crate::claim::Claim;
 use crate::failure::{Failure, Origin};
 use crate::in_place::InPlace;
 use crate::panic::Exception;
@@ -17,7 +16,7 @@ use crate::position::str_from_raw;
 use crate::waiter::Waiter;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::{MaybeUninit, offset_of};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Where a coroutine is in its life.
@@ -107,10 +106,36 @@ pub struct Completion {
 /// Releases what guards a wait, once the coroutine is safely parked.
 pub type UnlockHook = unsafe fn(*mut c_void);
 
-/// Bytes of arguments kept in the control block.
-pub const INLINE_ARGS: usize = 48;
-/// Their alignment; arguments that need more are on the heap.
-pub const INLINE_ARGS_ALIGN: usize = 8;
+/// Who a coroutine is, and what it holds.
+#[derive(Clone, Copy)]
+pub struct Identity {
+    /// Main is 0.
+    pub id: u64,
+    pub entry: *const EntryDesc,
+    /// For `sync`: the locks it holds.
+    pub held: *mut c_void,
+    /// Position of the spawn.
+    pub spawned_at: u32,
+}
+
+impl Identity {
+    /// Name of the entry function.
+    pub fn name(&self) -> &'static str {
+        if self.entry.is_null() {
+            return "?";
+        }
+        // SAFETY: entry descriptors live as long as the module.
+        unsafe { str_from_raw((*self.entry).name, (*self.entry).name_len as usize) }
+    }
+
+    pub fn origin(&self) -> Origin {
+        Origin {
+            coroutine: self.id,
+            name: self.name().to_owned(),
+            spawned_at: self.spawned_at,
+        }
+    }
+}
 
 /// See the module docs. `arch` knows the layout up to `start`, and `first_room`.
 #[repr(C, align(64))]
@@ -135,14 +160,12 @@ pub struct Coroutine {
     pub completion: Completion,
     /// For `sync`: the locks it holds.
     pub held: *mut c_void,
-    /// The innermost call in progress that runs another coroutine on this one's stack. Of a coroutine that is run in place itself: that call.
+    /// The innermost call in progress that runs another coroutine on this one's stack.
     pub in_place: *mut InPlace,
     /// Main is 0.
     pub id: u64,
     /// Position of the spawn.
     pub spawned_at: u32,
-    /// Who may run it for the first time.
-    pub claim: Claim,
     /// Bytes between the limit and the top of the first segment.
     pub first_room: u16,
     pub state: AtomicU8,
@@ -150,13 +173,12 @@ pub struct Coroutine {
     pub class: u8,
     /// Whether `args` is heap memory.
     pub args_on_heap: bool,
-    /// 1 + the index of the injector it is in, whose lock guards this and its links meanwhile; 0 in none. Read without the lock only as a hint.
-    pub injector: AtomicU8,
     /// For `stack`: the limit of the big segment is lowered for the cleanups of an overflow.
     pub reserve_is_open: bool,
     /// What it does while it is suspended.
     pub operation: Operation,
-    parked: ArgsOrWaiter,
+    /// What it waits with.
+    waiter: MaybeUninit<Waiter>,
 }
 
 /// Of use at different times.
@@ -168,62 +190,30 @@ pub union ResultOrException {
     pub exception: *mut Exception,
 }
 
-/// Of use at different times. The entry takes its arguments over before it waits for the first time.
-#[repr(C)]
-union ArgsOrWaiter {
-    args: InlineArgs,
-    waiter: ManuallyDrop<Waiter>,
-}
-
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct InlineArgs {
-    /// The one before in the injector, also while a coroutine that has not run is there.
-    before: *mut Coroutine,
-    bytes: [u64; INLINE_ARGS / 8],
-}
-
 const _: () = assert!(cfg!(loom) || size_of::<Coroutine>() == 192);
 
 impl Coroutine {
     /// The waiter it waits with; its object and position also say what a coroutine waits for that is in no queue.
     #[inline(always)]
     pub fn waiter(this: *mut Coroutine) -> *mut Waiter {
-        this.wrapping_byte_add(offset_of!(Coroutine, parked)).cast()
+        this.wrapping_byte_add(offset_of!(Coroutine, waiter)).cast()
     }
 
     /// The coroutine whose waiter that is.
     #[inline(always)]
     pub fn of_waiter(waiter: *mut Waiter) -> *mut Coroutine {
         waiter
-            .wrapping_byte_sub(offset_of!(Coroutine, parked))
-            .cast()
-    }
-
-    /// Room for [`INLINE_ARGS`] bytes of arguments, until it waits.
-    #[inline(always)]
-    pub fn inline_args(this: *mut Coroutine) -> *mut u8 {
-        this.wrapping_byte_add(offset_of!(Coroutine, parked) + offset_of!(InlineArgs, bytes))
-            .cast()
-    }
-
-    /// The second link of the injector.
-    pub fn injected_before(this: *mut Coroutine) -> *mut *mut Coroutine {
-        this.wrapping_byte_add(offset_of!(Coroutine, parked) + offset_of!(InlineArgs, before))
+            .wrapping_byte_sub(offset_of!(Coroutine, waiter))
             .cast()
     }
 
     /// Why, on what and where it is suspended.
     pub fn wait(&self) -> WaitInfo {
-        if self.claim.is_in_place() {
-            // SAFETY: the call it is run by lasts; it is its awaiter that is suspended.
-            return unsafe { (*self.in_place).wait() };
-        }
         if self.operation == Operation::None {
             return WaitInfo::NONE;
         }
         // SAFETY: a coroutine that waits has a waiter.
-        let waiter = unsafe { &self.parked.waiter };
+        let waiter = unsafe { self.waiter.assume_init_ref() };
         WaitInfo::new(self.operation, waiter.object, waiter.position)
     }
 
@@ -256,20 +246,22 @@ impl Coroutine {
         self.state.store(state as u8, Ordering::Release);
     }
 
-    /// Name of the entry function.
-    pub fn name(&self) -> &'static str {
-        if self.entry.is_null() {
-            return "?";
-        }
-        // SAFETY: entry descriptors live as long as the module.
-        unsafe { str_from_raw((*self.entry).name, (*self.entry).name_len as usize) }
-    }
-
-    pub fn origin(&self) -> Origin {
-        Origin {
-            coroutine: self.id,
-            name: self.name().to_owned(),
+    /// Who it is; while it runs others in place, who the innermost of them is.
+    #[inline]
+    pub fn identity(&self) -> Identity {
+        Identity {
+            id: self.id,
+            entry: self.entry,
+            held: self.held,
             spawned_at: self.spawned_at,
         }
+    }
+
+    #[inline]
+    pub fn set_identity(&mut self, identity: Identity) {
+        self.id = identity.id;
+        self.entry = identity.entry.cast_mut();
+        self.held = identity.held;
+        self.spawned_at = identity.spawned_at;
     }
 }

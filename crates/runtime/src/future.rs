@@ -21,6 +21,11 @@
 //!   until the last pin goes. Pins are counted under the lock.
 //! * Callbacks of a coroutine's future own it: it will be settled.
 //!
+//! # Before the coroutine starts
+//! A coroutine that was spawned is only its future: with the entry where the type of the result will be, and the arguments in the slot. The worker's deque
+//! holds it, and [`claim`](crate::claim) says who starts it ([`start`]): a worker, which makes a control block, or who awaits it, in place. Foreign
+//! code, which may look at its arguments at any time, what is spawned by other threads, and what is too large have a control block from the beginning.
+//!
 //! A rejected future keeps its [`Failure`] in the slot. Failures know themselves whether anybody observed them; they are watched from
 //! the rejection on, and reported when the future goes away or the program ends.
 
@@ -30,19 +35,20 @@ mod combine;
 pub use callbacks::on_done;
 pub use combine::{all, race};
 
-use crate::coroutine::{Completion, Ended};
-use crate::door::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use crate::claim::Claim;
+use crate::coroutine::{Completion, Ended, Identity};
+use crate::door::{AtomicPtr, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::failure::Failure;
 use crate::handle;
-use crate::in_place::{self, Name};
-use crate::memory::OutOfMemory;
+use crate::in_place;
+use crate::memory::{self, OutOfMemory};
 use crate::panic::{self, Exception};
-use crate::scheduler::{self, Coroutine, Outcome};
+use crate::scheduler::{self, Coroutine, Outcome, Worker};
 use crate::value::{self, block};
 use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter, Waiting};
 use echo_abi::layout::{
     DESC_MANAGED, EntryDesc, FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED,
-    FUTURE_STATE_OFFSET, FUTURE_VALUE_OFFSET, FUTURE_WAITERS_OFFSET, TypeDesc,
+    FUTURE_STATE_OFFSET, FUTURE_VALUE_OFFSET, FUTURE_WAITERS_OFFSET, STACK_SEGMENTED, TypeDesc,
 };
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, offset_of};
@@ -63,13 +69,15 @@ const ABANDONED: u32 = 8;
 pub struct Future {
     base: Waitable,
     state: AtomicU32,
-    /// Null for void.
-    result: *const TypeDesc,
+    /// The [`EntryDesc`] of a coroutine that has not started; otherwise the [`TypeDesc`] of the value, null for void. Nobody looks at that before it is settled.
+    desc: AtomicPtr<c_void>,
     waiters: Queue,
-    /// The [`Name`] of the coroutine whose result it is.
-    coroutine: AtomicU64,
+    /// 1 + the id of the coroutine whose result it is; 0 of a promise.
+    coroutine: u64,
     /// See the module docs; changed under the lock.
     pins: AtomicU32,
+    /// Where the coroutine was spawned.
+    spawned_at: u32,
     slot: Slot,
 }
 const _: () = assert!(cfg!(loom) || size_of::<Future>() <= 64);
@@ -77,6 +85,7 @@ const _: () = assert!(cfg!(loom) || size_of::<Future>() <= 64);
 const _: () = assert!(
     cfg!(loom)
         || offset_of!(Future, base) + offset_of!(Waitable, lock) == FUTURE_LOCK_OFFSET
+            && offset_of!(Waitable, claim) == offset_of!(Waitable, lock) + 1
             && offset_of!(Future, state) == FUTURE_STATE_OFFSET
             && offset_of!(Future, waiters) == FUTURE_WAITERS_OFFSET
             && offset_of!(Future, slot) == FUTURE_VALUE_OFFSET
@@ -93,7 +102,7 @@ union Slot {
 #[inline]
 pub unsafe fn new(result: *const TypeDesc) -> *mut Future {
     // SAFETY: passed on.
-    match unsafe { create(result, PENDING) } {
+    match unsafe { create(result, PENDING, 0) } {
         Some(future) => future,
         None => block::out_of_memory(size_of::<Future>()),
     }
@@ -103,44 +112,50 @@ pub unsafe fn new(result: *const TypeDesc) -> *mut Future {
 const SLOT_BYTES: usize = size_of::<Future>() - offset_of!(Future, slot);
 
 #[inline(always)]
-unsafe fn create(result: *const TypeDesc, state: u32) -> Option<*mut Future> {
+unsafe fn create(result: *const TypeDesc, state: u32, coroutine: u64) -> Option<*mut Future> {
     // SAFETY: descriptors are constants of the program.
-    match unsafe { result.as_ref() } {
-        Some(desc) if desc.size as usize > SLOT_BYTES => create_large(desc, state),
-        _ => create_sized(size_of::<Future>(), result, state),
-    }
+    let size = unsafe { size_of_value(result) };
+    let desc = result.cast_mut().cast();
+    create_sized(bytes_with(size), desc, state, coroutine, 0)
 }
 
-#[inline(never)]
-fn create_large(result: &TypeDesc, state: u32) -> Option<*mut Future> {
-    create_sized(
-        offset_of!(Future, slot) + result.size as usize,
-        result,
-        state,
-    )
+/// Bytes of a value of that type, which may be null.
+#[inline(always)]
+unsafe fn size_of_value(desc: *const TypeDesc) -> usize {
+    // SAFETY: descriptors are constants of the program.
+    unsafe { desc.as_ref() }.map_or(0, |desc| desc.size as usize)
+}
+
+/// Bytes of a block whose slot has room for so many.
+#[inline(always)]
+fn bytes_with(slot_bytes: usize) -> usize {
+    offset_of!(Future, slot) + slot_bytes.max(SLOT_BYTES)
 }
 
 #[inline(always)]
-fn create_sized(bytes: usize, result: *const TypeDesc, state: u32) -> Option<*mut Future> {
+fn create_sized(
+    bytes: usize,
+    desc: *mut c_void,
+    state: u32,
+    coroutine: u64,
+    spawned_at: u32,
+) -> Option<*mut Future> {
     handle::create_plain(bytes, |base| Future {
         base,
         state: AtomicU32::new(state),
-        result,
+        desc: AtomicPtr::new(desc),
         waiters: Queue::new(),
-        coroutine: AtomicU64::new(Name::NONE.word()),
+        coroutine,
         pins: AtomicU32::new(0),
+        spawned_at,
         slot: Slot { value: [0; 8] },
     })
 }
 
 /// The pending future of coroutine `id`, with one owner, plain; `None` when there is no memory.
 pub unsafe fn of_coroutine(result: *const TypeDesc, id: u64) -> Option<*mut Future> {
-    // SAFETY: passed on; the future is fresh.
-    unsafe {
-        let future = create(result, RUNNING)?;
-        (*future).coroutine.store(Name::of_id(id).word(), Relaxed);
-        Some(future)
-    }
+    // SAFETY: passed on.
+    unsafe { create(result, RUNNING, id + 1) }
 }
 
 /// Where the coroutine whose result it is writes it, before [`complete`].
@@ -151,31 +166,153 @@ pub unsafe fn result_slot(future: *mut Future) -> *mut u8 {
 
 /// Starts `entry` as a coroutine with `args` (moved, and made shared here); the owned future of its result, or a panic when there is no memory.
 pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> Outcome {
-    // SAFETY: the entry describes its arguments and result; the coroutine's future lives until the coroutine has ended.
+    // SAFETY: the entry describes its arguments.
     unsafe {
         share_args(entry, args);
-        let Some(future) = create((*entry).result, RUNNING) else {
-            return cannot_spawn(entry, args, position);
+        let future = match worker_for(entry) {
+            Some((worker, bytes)) => post(worker, bytes, entry, args, position, RUNNING),
+            None => spawn_at_once(entry, args, position),
         };
-        let Ok(coroutine) = scheduler::create(position) else {
-            handle::free(future);
-            return cannot_spawn(entry, args, position);
-        };
-        let name = Name::new(coroutine, (*coroutine).id, &*entry);
-        (*future).coroutine.store(name.word(), Relaxed);
-        let started = scheduler::start(
-            coroutine,
-            entry,
-            args,
-            result_slot(future),
-            completion(future),
-        );
-        if started.is_err() {
-            scheduler::discard(coroutine);
-            handle::free(future);
-            return cannot_spawn(entry, args, position);
+        match future {
+            Some(future) => Outcome::pointer(future),
+            None => cannot_spawn(entry, args, position),
         }
-        Outcome::pointer(future)
+    }
+}
+
+/// The worker in whose deque a future can be that is all there is of a coroutine before it starts, and the bytes of such a future; `None` when the coroutine needs
+/// a control block at once.
+#[inline]
+unsafe fn worker_for(entry: *const EntryDesc) -> Option<(&'static Worker, usize)> {
+    // SAFETY: descriptors are constants of the program.
+    unsafe {
+        let args = size_of_value((*entry).args);
+        let bytes = bytes_with(args.max(size_of_value((*entry).result)));
+        let is_posted = (*entry).stack == STACK_SEGMENTED && bytes <= memory::SMALL_BYTES;
+        let worker = scheduler::current_worker().filter(|_| is_posted)?;
+        Some((worker, bytes))
+    }
+}
+
+/// Spawns a coroutine as a future in the deque of the calling worker; `None` when there is no memory, and the arguments are still the caller's.
+#[inline]
+unsafe fn post(
+    worker: &Worker,
+    bytes: usize,
+    entry: *mut EntryDesc,
+    args: *const u8,
+    position: u32,
+    state: u32,
+) -> Option<*mut Future> {
+    // SAFETY: the slot has room for the arguments; the future is ours until it is in the deque.
+    unsafe {
+        if !worker.can_start(entry) {
+            return None;
+        }
+        let id = worker.take_id();
+        let future = create_sized(bytes, entry.cast(), state, id + 1, position)?;
+        copy_value(args, result_slot(future), size_of_value((*entry).args));
+        claim(future).publish();
+        if worker.push_unstarted(future).is_err() {
+            claim(future).take_for_sure();
+            handle::free(future);
+            return None;
+        }
+        Some(future)
+    }
+}
+
+/// Spawns a coroutine that has a control block.
+#[cold]
+unsafe fn spawn_at_once(
+    entry: *mut EntryDesc,
+    args: *const u8,
+    position: u32,
+) -> Option<*mut Future> {
+    // SAFETY: the entry describes its arguments and result; the future lives until the coroutine has ended.
+    unsafe {
+        let coroutine = scheduler::create(position).ok()?;
+        let future = of_coroutine((*entry).result, (*coroutine).id);
+        let is_started = future.is_some_and(|future| {
+            let (slot, completion) = (result_slot(future), completion(future));
+            let started = scheduler::start(coroutine, entry, args, slot, completion);
+            started.inspect_err(|_| handle::free(future)).is_ok()
+        });
+        if !is_started {
+            scheduler::discard(coroutine);
+            return None;
+        }
+        future
+    }
+}
+
+/// Who may start the coroutine whose future it is.
+#[inline(always)]
+pub unsafe fn claim<'a>(future: *const Future) -> &'a Claim {
+    // SAFETY: the future is alive.
+    unsafe { &(*future).base.claim }
+}
+
+/// For the worker that took the future out of a deque: whether it is to start the coroutine. If not, it was a tombstone, and the worker has done with it.
+pub unsafe fn take_to_start(future: *mut Future, is_alone: bool) -> bool {
+    // SAFETY: what is in a deque is alive.
+    unsafe {
+        let is_taken = claim(future).take_to_start(is_alone);
+        if !is_taken {
+            bury(future);
+        }
+        is_taken
+    }
+}
+
+/// A tombstone was taken out of its deque.
+pub unsafe fn bury(future: *mut Future) {
+    // SAFETY: it is not freed before it has left its deque.
+    unsafe {
+        if claim(future).leave_queue() {
+            handle::free(future);
+        }
+    }
+}
+
+/// There is no memory for the coroutine. The caller has claimed it.
+#[cold]
+pub unsafe fn fail_to_start(future: *mut Future) {
+    // SAFETY: the arguments are in the slot, and nobody's.
+    unsafe {
+        let Spawned { callee, slot } = start(future);
+        if let Some(args) = (*callee.entry).args.as_ref() {
+            value::drop(slot, args);
+        }
+        end(future, scheduler::cannot_start(&callee));
+    }
+}
+
+/// A coroutine at its start.
+pub struct Spawned {
+    pub callee: Identity,
+    /// Where its arguments are, and its result goes.
+    pub slot: *mut u8,
+}
+
+/// The coroutine starts. The caller has claimed it.
+#[inline]
+pub unsafe fn start(future: *mut Future) -> Spawned {
+    // SAFETY: until here this word was the entry.
+    unsafe {
+        let this = &*future;
+        let entry: *mut EntryDesc = this.desc.load(Relaxed).cast();
+        let result = (*entry).result.cast_mut().cast();
+        this.desc.store(result, Relaxed);
+        Spawned {
+            callee: Identity {
+                id: this.coroutine - 1,
+                entry,
+                held: ptr::null_mut(),
+                spawned_at: this.spawned_at,
+            },
+            slot: result_slot(future),
+        }
     }
 }
 
@@ -377,8 +514,7 @@ unsafe fn wait(future: *mut Future, waiting: Waiting) -> Outcome {
     unsafe {
         let this = &*future;
         if this.outcome() == PENDING {
-            let name = Name::from_word(this.coroutine.load(Relaxed));
-            if let Some(outcome) = in_place::begin(future, name, waiting) {
+            if let Some(outcome) = in_place::begin(future, waiting) {
                 return outcome;
             }
             if this.settled_or_lock() == PENDING {
@@ -450,7 +586,7 @@ pub unsafe fn is_done(future: *const Future) -> bool {
 /// The coroutine whose result this is; for reports.
 pub unsafe fn coroutine_id(future: *const Future) -> Option<u64> {
     // SAFETY: the caller knows the future to be alive.
-    Name::from_word(unsafe { (*future).coroutine.load(Relaxed) }).id()
+    unsafe { (*future).coroutine }.checked_sub(1)
 }
 
 /// The last owner is gone: drops the value or the failure (which is reported unless somebody saw it) and frees the block, unless that is left to the
@@ -514,7 +650,9 @@ unsafe fn dispose(future: *mut Future, outcome: u32) {
             }
             _ => {}
         }
-        handle::free(future);
+        if claim(future).release() {
+            handle::free(future);
+        }
     }
 }
 
@@ -533,29 +671,41 @@ unsafe fn unpin(future: *mut Future) {
     }
 }
 
+/// Copies a value: mostly one word or two.
+#[inline]
+unsafe fn copy_value(from: *const u8, to: *mut u8, bytes: usize) {
+    let copy_word = |index: usize| {
+        // SAFETY: the caller's places have so many bytes and do not overlap, here and below.
+        unsafe {
+            to.cast::<u64>()
+                .add(index)
+                .write_unaligned(from.cast::<u64>().add(index).read_unaligned())
+        }
+    };
+    match bytes {
+        0 => {}
+        8 => copy_word(0),
+        16 => (0..2).for_each(copy_word),
+        // SAFETY: see above.
+        _ => unsafe { ptr::copy_nonoverlapping(from, to, bytes) },
+    }
+}
+
 impl Future {
     /// The value's type if it holds references.
     fn managed(&self) -> Option<&'static TypeDesc> {
         // SAFETY: descriptors live as long as the program.
-        unsafe { self.result.as_ref() }.filter(|desc| desc.flags & DESC_MANAGED != 0)
+        unsafe { self.result().as_ref() }.filter(|desc| desc.flags & DESC_MANAGED != 0)
     }
 
-    fn size(&self) -> usize {
-        // SAFETY: as above.
-        unsafe { self.result.as_ref() }.map_or(0, |desc| desc.size as usize)
+    /// Null for void. Of a coroutine that has started.
+    fn result(&self) -> *const TypeDesc {
+        self.desc.load(Relaxed).cast()
     }
 
     unsafe fn copy(&self, from: *const u8, to: *mut u8) {
         // SAFETY: both places hold a value; they never overlap.
-        unsafe {
-            match self.size() {
-                8 => to
-                    .cast::<u64>()
-                    .write_unaligned(from.cast::<u64>().read_unaligned()),
-                0 => {}
-                size => ptr::copy_nonoverlapping(from, to, size),
-            }
-        }
+        unsafe { copy_value(from, to, size_of_value(self.result())) }
     }
 
     fn slot(&self) -> *const u8 {
@@ -713,7 +863,7 @@ pub unsafe fn spawn_detached(entry: *mut EntryDesc, args: *const u8, position: u
     unsafe {
         share_args(entry, args);
         match start_detached(entry, args, position) {
-            Ok(_) => Outcome::DONE,
+            Ok(()) => Outcome::DONE,
             Err(OutOfMemory) => cannot_spawn(entry, args, position),
         }
     }
@@ -732,7 +882,7 @@ unsafe fn start_detached(
     entry: *mut EntryDesc,
     args: *const u8,
     position: u32,
-) -> Result<u64, OutOfMemory> {
+) -> Result<(), OutOfMemory> {
     unsafe fn finish(_: *mut c_void, ended: Ended) {
         if let Ended::Failed(failure) = ended {
             failure.report_if_unobserved();
@@ -745,7 +895,11 @@ unsafe fn start_detached(
     // SAFETY: the entry describes its arguments, and writes no result.
     unsafe {
         debug_assert!((*entry).result.is_null());
-        scheduler::spawn(entry, args, ptr::null_mut(), position, completion)
+        if let Some((worker, bytes)) = worker_for(entry) {
+            let future = post(worker, bytes, entry, args, position, RUNNING | ABANDONED);
+            return future.map(drop).ok_or(OutOfMemory);
+        }
+        scheduler::spawn(entry, args, ptr::null_mut(), position, completion).map(drop)
     }
 }
 

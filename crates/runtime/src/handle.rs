@@ -4,6 +4,7 @@
 //! (see `echo_abi::layout`). Futures alone begin plain: most never cross. The generic walks of [`crate::value`] count handles like any other block
 //! and call [`destroy`] when the last owner goes.
 
+use crate::claim::Claim;
 use crate::scheduler::SpinLock;
 use crate::sync::{atomic, lock, once, semaphore, wait_group};
 use crate::value;
@@ -46,6 +47,7 @@ fn create_counted<T>(bytes: usize, count: i32, init: impl FnOnce(Waitable) -> T)
         block.write(init(Waitable {
             header,
             lock: SpinLock::new(),
+            claim: Claim::default(),
         }))
     };
     Some(block)

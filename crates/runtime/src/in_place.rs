@@ -1,13 +1,13 @@
 //! Awaiting a coroutine that has not started yet runs it in place: as a call, on the awaiter's stack.
 //!
-//! The awaiter has nothing else to do, so this changes nothing that a program could observe, and saves a stack and two switches.
+//! The awaiter has nothing else to do, so this changes nothing that a program could observe, and saves a control block, a stack and two switches.
 //!
 //! # Protocol
-//! * A coroutine that was started but has not run is *claimed* exactly once, by the worker that takes it from a queue ([`claim_to_start`]) or by an
-//!   awaiter ([`begin`]), whose future names it ([`Name`]). It may stay in its queue as a tombstone; [`claim`](crate::claim) says how, and who frees it.
-//! * While the call lasts, the two control blocks have swapped identities: the awaiter's block, which runs, has the id, name and locks of the
-//!   coroutine it runs; the coroutine's own block, which does not, those of the awaiter, and says that it awaits. So reports, traces and locks
-//!   are right, and nobody can tell the difference.
+//! * A coroutine that was spawned is *claimed* exactly once, by the worker that takes it from a deque or by an awaiter ([`begin`]). It may stay in its
+//!   deque as a tombstone; [`claim`](crate::claim) says how, and who frees it.
+//! * While the call lasts, the awaiter's control block has the identity (id, name, locks) of the coroutine that it runs, and the record of the call keeps
+//!   the awaiter's. Whoever wants to know all coroutines, as reports do, finds those that await in the records ([`awaiters`]). So reports, traces and locks
+//!   tell the truth.
 //! * The machine code of the call is in [`arch`](crate::arch): status `CALL` of an [`Outcome`] calls the entry on the coroutine's stack, below the frame of
 //!   the awaiting stub, and then [`end`] on the worker's stack. A panic is unwound up to that frame, where [`unwind::stop`](crate::unwind::stop) finds the
 //!   record of the call and goes on to [`end`] as well.
@@ -15,33 +15,33 @@
 //! Only where the call can have as much stack as a coroutine on its own: see [`stack::has_room_for_call`].
 
 use crate::arch;
-use crate::coroutine::{Coroutine, Ended, Operation, State, WaitInfo};
+use crate::coroutine::{Coroutine, Ended, Identity, Operation, WaitInfo};
 use crate::failure::{Failure, FailureKind};
-use crate::future::{self, Future};
+use crate::future::{self, Future, Spawned};
 use crate::memory;
 use crate::outcome::{self, Outcome};
 use crate::panic::Exception;
 use crate::sanitize;
-use crate::scheduler;
+use crate::scheduler::{self, Worker};
 use crate::stack::{self, BeforeCall};
+use crate::sync::held;
 use crate::value::block;
 use crate::waiter::{Purpose, Waiting};
-use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
 use std::ffi::c_void;
-use std::mem::swap;
+use std::iter;
+use std::ptr;
 
-/// One call in progress. The first four words are known to `arch`.
+/// One call in progress. The first three words are known to `arch`.
 #[repr(C)]
 pub struct InPlace {
     /// Frame pointer of the awaiting stub, set by `arch`.
     frame: usize,
     code: *const c_void,
-    args: *mut u8,
-    result: *mut u8,
-    /// Whose entry is called; its block holds the awaiter's identity.
-    coroutine: *mut Coroutine,
+    /// Where the arguments are and the result goes.
+    slot: *mut u8,
     /// The call around this one on the same stack.
     previous: *mut InPlace,
+    awaiter: Identity,
     /// The awaiter's exception in flight, when it awaits in a landing pad.
     exception: *mut Exception,
     future: *mut Future,
@@ -50,107 +50,33 @@ pub struct InPlace {
     stack: BeforeCall,
 }
 
-impl InPlace {
-    /// What its awaiter waits for.
-    pub fn wait(&self) -> WaitInfo {
-        WaitInfo::new(Operation::Await, self.future, self.waiting.position)
-    }
-}
-
-/// Which coroutine's result a future is: address and generation of its control block, in one word. 0 names none.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Name(u64);
-
-/// Bits of a generation.
-const GENERATION_BITS: u32 = 23;
-/// Control blocks are so aligned, and lie in the lower 2^47 bytes, which are all that a process has unless it asks for more.
-const BLOCK_SHIFT: u32 = align_of::<Coroutine>().trailing_zeros();
-const _: () = assert!(47 - BLOCK_SHIFT + GENERATION_BITS <= 64);
-
-impl Name {
-    pub const NONE: Name = Name(0);
-
-    /// The name of a coroutine with that id, in the block at that address, which will run `entry`. Foreign code needs a stack of its own: then the
-    /// name is one for reports only.
-    pub fn new(coroutine: *const Coroutine, id: u64, entry: &EntryDesc) -> Name {
-        let block = if entry.stack == STACK_SEGMENTED {
-            coroutine.expose_provenance() as u64
-        } else {
-            0
-        };
-        Name((block >> BLOCK_SHIFT) << GENERATION_BITS | u64::from(generation(id)))
-    }
-
-    /// The name of a coroutine for reports only.
-    pub fn of_id(id: u64) -> Name {
-        Name(u64::from(generation(id)))
-    }
-
-    fn coroutine(self) -> *mut Coroutine {
-        std::ptr::with_exposed_provenance_mut(((self.0 >> GENERATION_BITS) << BLOCK_SHIFT) as usize)
-    }
-
-    /// As the word that [`from_word`](Self::from_word) takes.
-    pub fn word(self) -> u64 {
-        self.0
-    }
-
-    pub fn from_word(word: u64) -> Name {
-        Name(word)
-    }
-
-    /// The lower bits of the coroutine's id, for reports; `None` of no coroutine.
-    pub fn id(self) -> Option<u64> {
-        (self != Name::NONE).then(|| u64::from(self.generation()))
-    }
-
-    fn generation(self) -> u32 {
-        self.0 as u32 & ((1 << GENERATION_BITS) - 1)
-    }
-}
-
-/// What a claim word keeps of an id.
-pub fn generation(id: u64) -> u32 {
-    id as u32 & ((1 << GENERATION_BITS) - 1)
-}
-
-/// For the worker that took a coroutine that has not run from a queue: whether it may run it. If not, it is a tombstone, which is freed here or at the end
-/// of the call.
+/// The coroutines that wait for the one that has the block, innermost first, and what they wait for.
 ///
 /// # Safety
-/// The caller has taken the coroutine from a queue, on a worker's thread.
-#[inline]
-pub unsafe fn claim_to_start(coroutine: *mut Coroutine) -> bool {
-    // SAFETY: promised by the caller; a queued block is not freed.
-    unsafe {
-        let claim = &(*coroutine).claim;
-        let is_alone = scheduler::is_alone();
-        if claim.take_to_start(is_alone) {
-            return true;
-        }
-        if claim.leave_queue(is_alone) {
-            scheduler::worker_cache().put_control(coroutine);
-        }
-        false
-    }
+/// The calls in progress on its stack do not end meanwhile.
+pub unsafe fn awaiters(coroutine: &Coroutine) -> impl Iterator<Item = (Identity, WaitInfo)> {
+    let mut next: *const InPlace = coroutine.in_place;
+    iter::from_fn(move || {
+        // SAFETY: promised by the caller.
+        let record = unsafe { next.as_ref() }?;
+        next = record.previous;
+        let wait = WaitInfo::new(Operation::Await, record.future, record.waiting.position);
+        Some((record.awaiter, wait))
+    })
 }
 
-/// Starts the coroutine whose result a pending future is in place, if it has not run and there is room. Return the outcome at once.
+/// Starts the coroutine whose result a pending future is in place, if it has not started and there is room. Return the outcome at once.
 ///
 /// # Safety
 /// The caller is a runtime function called by a stub for outcomes; it owns a reference to the future, and `waiting` is what it waits for.
 #[inline]
-pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option<Outcome> {
-    let coroutine = name.coroutine();
-    if coroutine.is_null() {
-        return None;
-    }
-    // SAFETY: control blocks are never unmapped, and the claim word is atomic: with the right generation the coroutine is ours.
+pub unsafe fn begin(future: *mut Future, waiting: Waiting) -> Option<Outcome> {
+    // SAFETY: promised by the caller.
     unsafe {
-        if !(*coroutine).claim.may_take(name.generation()) {
+        if !future::claim(future).may_take() {
             return None;
         }
-        let awaiter = scheduler::current()?;
+        let (worker, awaiter) = (scheduler::current_worker()?, scheduler::current()?);
         if !stack::has_room_for_call(awaiter, arch::stub_frame()) {
             return None;
         }
@@ -158,62 +84,61 @@ pub unsafe fn begin(future: *mut Future, name: Name, waiting: Waiting) -> Option
         if record.is_null() {
             return None;
         }
-        if !claim_in_place(coroutine, future, name.generation()) {
+        if !claim(worker, future) {
             memory::give(record.cast(), size_of::<InPlace>());
             return None;
         }
-        Some(enter(record, awaiter, coroutine, future, waiting))
+        Some(enter(record, awaiter, future, waiting))
     }
 }
 
-/// Whether the caller may run the coroutine, which had that generation a moment ago, in place.
+/// Whether the caller may run the coroutine in place.
 ///
 /// # Safety
-/// On a worker's thread; the caller owns the future, whose coroutine it is.
+/// On the worker's thread; the caller owns the future.
 #[inline]
-unsafe fn claim_in_place(coroutine: *mut Coroutine, future: *mut Future, generation: u32) -> bool {
-    // SAFETY: promised by the caller. What is in this worker's deque has not been used again since. A call that has not begun has not ended.
+unsafe fn claim(worker: &Worker, future: *mut Future) -> bool {
+    // SAFETY: promised by the caller.
     unsafe {
-        let claim = &(*coroutine).claim;
-        let is_alone = scheduler::is_alone();
-        let is_out = scheduler::take_own(coroutine);
-        if is_out && !block::is_shared(future.cast()) {
-            claim.take_for_sure(generation);
+        let claim = future::claim(future);
+        if !worker.take_own(future) {
+            let is_taken = claim.take_in_place(worker.is_alone);
+            if is_taken {
+                worker.leave_tombstone();
+            }
+            return is_taken;
+        }
+        if !block::is_shared(future.cast()) {
+            claim.take_for_sure();
             return true;
         }
-        if !claim.take_in_place(generation, is_alone) {
-            if is_out && claim.leave_queue(is_alone) {
-                scheduler::worker_cache().put_control(coroutine);
-            }
-            return false;
+        let is_taken = claim.take_to_start(worker.is_alone);
+        if !is_taken {
+            let is_released = claim.leave_queue();
+            debug_assert!(!is_released, "the caller owns it");
         }
-        if is_out || scheduler::take_injected(coroutine) {
-            let _ = claim.leave_queue(is_alone);
-        }
-        true
+        is_taken
     }
 }
 
 /// # Safety
-/// `record` is fresh; `awaiter` runs; `coroutine` was claimed.
+/// `record` is fresh; `awaiter` runs; the coroutine whose future it is was claimed.
+#[inline]
 unsafe fn enter(
     record: *mut InPlace,
     awaiter: *mut Coroutine,
-    coroutine: *mut Coroutine,
     future: *mut Future,
     waiting: Waiting,
 ) -> Outcome {
-    // SAFETY: both blocks are ours; the record is fresh.
+    // SAFETY: the block is ours; the record is fresh.
     unsafe {
-        swap_identities(awaiter, coroutine);
-        (*coroutine).set_state(State::Suspended);
+        let Spawned { callee, slot } = future::start(future);
         record.write(InPlace {
             frame: 0,
-            code: (*(*awaiter).entry).code,
-            args: (*coroutine).args,
-            result: (*coroutine).slot.result,
-            coroutine,
+            code: (*callee.entry).code,
+            slot,
             previous: (*awaiter).in_place,
+            awaiter: (*awaiter).identity(),
             exception: (*awaiter).slot.exception,
             future,
             waiting,
@@ -221,25 +146,12 @@ unsafe fn enter(
             stack: stack::begin_call(awaiter, arch::stub_frame()),
         });
         (*awaiter).in_place = record;
-        (*awaiter).slot.exception = std::ptr::null_mut();
-        (*coroutine).in_place = record;
+        (*awaiter).slot.exception = ptr::null_mut();
+        (*awaiter).set_identity(callee);
     }
     Outcome {
         value: record.expose_provenance() as u64,
         status: outcome::CALL,
-    }
-}
-
-/// # Safety
-/// Both blocks are the caller's.
-unsafe fn swap_identities(a: *mut Coroutine, b: *mut Coroutine) {
-    // SAFETY: promised by the caller; the blocks are distinct.
-    unsafe {
-        let (a, b) = (&mut *a, &mut *b);
-        swap(&mut a.id, &mut b.id);
-        swap(&mut a.entry, &mut b.entry);
-        swap(&mut a.spawned_at, &mut b.spawned_at);
-        swap(&mut a.held, &mut b.held);
     }
 }
 
@@ -276,10 +188,10 @@ pub unsafe fn fail(coroutine: *mut Coroutine, failure: Failure) -> ! {
 pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
     // SAFETY: promised by the caller.
     unsafe {
-        let awaiter = scheduler::current().expect("a call in place is made by a coroutine");
+        let coroutine = scheduler::current().expect("a call in place is made by a coroutine");
         let InPlace {
-            coroutine,
             previous,
+            awaiter,
             exception,
             future,
             waiting,
@@ -288,52 +200,32 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
             ..
         } = record.read();
         memory::give(record.cast(), size_of::<InPlace>());
-        stack::end_call(awaiter, stack);
-        (*awaiter).in_place = previous;
-        (*awaiter).slot.exception = exception;
-        swap_identities(awaiter, coroutine);
+        stack::end_call(coroutine, stack);
+        if !(*coroutine).held.is_null() {
+            held::release_held(coroutine, failure.is_some());
+        }
+        (*coroutine).in_place = previous;
+        (*coroutine).slot.exception = exception;
+        (*coroutine).set_identity(awaiter);
         match failure {
             None => {
-                give_up(coroutine, &Ended::Completed);
                 future::complete_in_place(future);
                 future::settled(future, waiting)
             }
-            Some(failure) => end_failed(coroutine, failure, future, waiting),
+            Some(failure) => end_failed(failure, future, waiting),
         }
     }
 }
 
 #[cold]
-unsafe fn end_failed(
-    coroutine: *mut Coroutine,
-    failure: Failure,
-    future: *mut Future,
-    mut waiting: Waiting,
-) -> Outcome {
+unsafe fn end_failed(failure: Failure, future: *mut Future, mut waiting: Waiting) -> Outcome {
     // SAFETY: as in `end`.
     unsafe {
         if failure.kind() == FailureKind::Cancelled {
             // Whatever blocks is cancelled, hence the awaiter too: for it that is no result that it could go on with.
             waiting.purpose = Purpose::Await;
         }
-        let ended = Ended::Failed(failure);
-        give_up(coroutine, &ended);
-        future::end(future, ended);
+        future::end(future, Ended::Failed(failure));
         future::settled(future, waiting)
-    }
-}
-
-/// Ends a coroutine that was run in place, but for telling its future.
-///
-/// # Safety
-/// It has its own identity again, and the caller has claimed it.
-#[inline]
-unsafe fn give_up(coroutine: *mut Coroutine, ended: &Ended) {
-    // SAFETY: promised by the caller. Its completion is that of its future.
-    unsafe {
-        let _ = scheduler::end_coroutine(coroutine, ended);
-        if (*coroutine).claim.end_call(scheduler::is_alone()) {
-            scheduler::worker_cache().put_control(coroutine);
-        }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! Coroutines that wait in the same way at the same place are told once, with their number, after the first few.
 
-use crate::coroutine::{Coroutine, Operation, State, WaitInfo};
+use crate::coroutine::{Coroutine, Identity, Operation, State, WaitInfo};
 use crate::future;
+use crate::in_place;
 use crate::position;
 use crate::registry;
 use crate::sync::held;
@@ -24,15 +25,21 @@ struct Situation {
     spawned_at: u32,
 }
 
+/// A coroutine as it is told of.
+struct Told {
+    who: Identity,
+    wait: WaitInfo,
+    is_parked: bool,
+}
+
 /// Every parked coroutine, one per line, by id. Called while nothing runs.
 pub fn blocked() -> String {
-    let coroutines = parked();
+    let mut coroutines = all();
+    coroutines.retain(|coroutine| coroutine.is_parked);
     let mut numbers = Numbers::default();
     let mut seen: HashMap<Situation, usize> = HashMap::new();
     let mut text = String::new();
-    for &coroutine in &coroutines {
-        // SAFETY: parked, and nothing runs.
-        let coroutine = unsafe { &*coroutine };
+    for coroutine in &coroutines {
         let count = seen.entry(situation(coroutine)).or_default();
         *count += 1;
         if *count <= LISTED {
@@ -40,15 +47,13 @@ pub fn blocked() -> String {
         }
     }
     // In the order of the first of each kind.
-    for &coroutine in &coroutines {
-        // SAFETY: as above.
-        let coroutine = unsafe { &*coroutine };
+    for coroutine in &coroutines {
         if let Some(count) = seen.remove(&situation(coroutine))
             && count > LISTED
         {
-            let operation = operation_text(&coroutine.wait(), None);
-            let place = place(coroutine.wait().position);
-            let name = coroutine.name();
+            let operation = operation_text(&coroutine.wait, None);
+            let place = place(coroutine.wait.position);
+            let name = coroutine.who.name();
             let more = count - LISTED;
             let _ = writeln!(
                 text,
@@ -59,7 +64,7 @@ pub fn blocked() -> String {
     text
 }
 
-/// How many coroutines are parked. Called while nothing runs.
+/// The control blocks of coroutines that are parked. Called while nothing runs.
 pub fn parked() -> Vec<*const Coroutine> {
     let mut coroutines = registry::live();
     // SAFETY: the state is atomic.
@@ -67,29 +72,58 @@ pub fn parked() -> Vec<*const Coroutine> {
     coroutines
 }
 
-fn situation(coroutine: &Coroutine) -> Situation {
+/// Every coroutine that has started, by id: those that have a control block, and those that await what runs in place on one's stack. Called while nothing runs.
+fn all() -> Vec<Told> {
+    let mut all = Vec::new();
+    for block in registry::live() {
+        // SAFETY: control blocks are never unmapped, and nothing runs.
+        let block = unsafe { &*block };
+        let is_parked = block.state() == State::Suspended;
+        all.push(Told {
+            who: block.identity(),
+            wait: if is_parked {
+                block.wait()
+            } else {
+                WaitInfo::NONE
+            },
+            is_parked,
+        });
+        // SAFETY: nothing runs.
+        let awaiters = unsafe { in_place::awaiters(block) };
+        all.extend(awaiters.map(|(who, wait)| Told {
+            who,
+            wait,
+            is_parked,
+        }));
+    }
+    all.sort_by_key(|coroutine| coroutine.who.id);
+    all
+}
+
+fn situation(coroutine: &Told) -> Situation {
     Situation {
-        name: coroutine.name(),
-        operation: coroutine.wait().operation as u8,
-        position: coroutine.wait().position,
-        spawned_at: coroutine.spawned_at,
+        name: coroutine.who.name(),
+        operation: coroutine.wait.operation as u8,
+        position: coroutine.wait.position,
+        spawned_at: coroutine.who.spawned_at,
     }
 }
 
-fn describe(coroutine: &Coroutine, numbers: &mut Numbers, text: &mut String) {
+fn describe(coroutine: &Told, numbers: &mut Numbers, text: &mut String) {
+    let Told { who, wait, .. } = coroutine;
     let _ = write!(
         text,
         "  coroutine {} ({}): {}{}",
-        coroutine.id,
-        coroutine.name(),
-        operation_text(&coroutine.wait(), Some(numbers)),
-        place(coroutine.wait().position)
+        who.id,
+        who.name(),
+        operation_text(wait, Some(numbers)),
+        place(wait.position)
     );
-    if let Some(spawn) = position::site(coroutine.spawned_at) {
+    if let Some(spawn) = position::site(who.spawned_at) {
         let _ = write!(text, ", spawned at {}:{}", spawn.file, spawn.line);
     }
-    if let Operation::Lock | Operation::ReadLock = coroutine.wait().operation {
-        text.push_str(&holders_text(coroutine.wait().object.cast()));
+    if let Operation::Lock | Operation::ReadLock = wait.operation {
+        text.push_str(&holders_text(wait.object.cast()));
     }
     text.push('\n');
 }
@@ -99,8 +133,8 @@ fn holders_text(lock: *const Lock) -> String {
     // SAFETY: the coroutine that waits owns a reference to the lock, and nothing runs.
     match unsafe { lock::holders(lock) } {
         Holders::Nobody => String::new(),
-        Holders::Coroutine(id) => match with_id(id) {
-            Some(holder) => format!("; coroutine {id} ({}) holds it", holder.name()),
+        Holders::Coroutine(id) => match all().iter().find(|coroutine| coroutine.who.id == id) {
+            Some(holder) => format!("; coroutine {id} ({}) holds it", holder.who.name()),
             None => format!("; coroutine {id}, which has ended, holds it"),
         },
         Holders::Thread => "; a thread holds it".to_owned(),
@@ -110,25 +144,17 @@ fn holders_text(lock: *const Lock) -> String {
 
 /// Names one of them.
 fn readers_text(lock: *const Lock, count: u64) -> String {
-    let mut coroutines = registry::live().into_iter();
+    let mut coroutines = all().into_iter();
     // SAFETY: nothing runs.
-    let reader = coroutines.find(|&coroutine| unsafe { held::reads(coroutine, lock.cast()) });
-    let Some(reader) = reader else {
+    let reader = coroutines.find(|told| unsafe { held::reads(told.who.held, lock.cast()) });
+    let Some(Told { who, .. }) = reader else {
         return format!("; readers that have ended hold it ({count})");
     };
-    // SAFETY: as above.
-    let reader = unsafe { &*reader };
     let others = match count {
         1 => " reads it".to_owned(),
         _ => format!(" and {} more read it", count - 1),
     };
-    format!("; coroutine {} ({}){others}", reader.id, reader.name())
-}
-
-fn with_id(id: u64) -> Option<&'static Coroutine> {
-    let mut coroutines = registry::live().into_iter();
-    // SAFETY: control blocks are never unmapped, and nothing runs.
-    coroutines.find_map(|coroutine| unsafe { coroutine.as_ref().filter(|live| live.id == id) })
+    format!("; coroutine {} ({}){others}", who.id, who.name())
 }
 
 /// ` at FILE:LINE in FUNCTION`, or nothing when the place is not known.

@@ -25,7 +25,7 @@ use crate::node_memory::{self, PerHome, Purpose};
 use crate::registry;
 use crate::sanitize;
 use crate::scheduler;
-use echo_abi::layout::STACK_PAGES;
+use echo_abi::layout::{EntryDesc, STACK_PAGES};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -236,6 +236,26 @@ impl Cache {
         }
     }
 
+    /// Whether there is memory for a coroutine of that entry to start, on a segment.
+    ///
+    /// # Safety
+    /// Entries live as long as the module.
+    pub unsafe fn can_start(&mut self, entry: *mut EntryDesc) -> bool {
+        // SAFETY: promised by the caller; what is taken is given back.
+        unsafe {
+            let Ok(control) = self.take_control() else {
+                return false;
+            };
+            let class = class_of(entry);
+            let segment = self.take_block(class);
+            if let Ok(segment) = segment {
+                self.put_block(segment, class);
+            }
+            self.put_control(control);
+            segment.is_ok()
+        }
+    }
+
     /// Gives a coroutine the stack its entry asks for and prepares its first run. Without memory it has none afterwards.
     ///
     /// # Errors
@@ -256,8 +276,7 @@ impl Cache {
                 (*coroutine).first_room = 0;
                 (*coroutine).limit = (*coroutine).big_limit;
             } else {
-                let learned = AtomicLearned::of(&raw mut (*entry).learned_class);
-                let class = (learned.get() as usize).min(SEGMENT_BYTES.len() - 1);
+                let class = class_of(entry);
                 let base = self.take_block(class)? as usize;
                 (*coroutine).class = class as u8;
                 (*coroutine).first_top = base + SEGMENT_BYTES[class];
@@ -512,6 +531,17 @@ fn install_guard(base: usize) -> bool {
         libc::madvise(base as *mut c_void, PAGE_BYTES, MADV_GUARD_INSTALL) == 0
             || libc::mprotect(base as *mut c_void, PAGE_BYTES, libc::PROT_NONE) == 0
     }
+}
+
+/// The size class of the first segment of an entry's coroutines.
+///
+/// # Safety
+/// Entries live as long as the module.
+#[inline]
+unsafe fn class_of(entry: *mut EntryDesc) -> usize {
+    // SAFETY: promised by the caller.
+    let learned = unsafe { AtomicLearned::of(&raw mut (*entry).learned_class) };
+    (learned.get() as usize).min(SEGMENT_BYTES.len() - 1)
 }
 
 /// The learned size class of an entry: many workers read and bump it, precision does not matter.

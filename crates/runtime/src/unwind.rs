@@ -181,7 +181,7 @@ unsafe fn take_failure(coroutine: *mut Coroutine) -> Failure {
             exception.kind,
             exception.message.into_owned(),
             exception.position,
-            (*coroutine).origin(),
+            (*coroutine).identity().origin(),
             trace,
             exception.cause,
         )

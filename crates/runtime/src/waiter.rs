@@ -19,6 +19,7 @@
 //! A party is a coroutine, an operating-system thread (a caller outside the scheduler), a select, or a callback.
 
 use crate::channel::Channel;
+use crate::claim::Claim;
 use crate::door::thread::{self, Thread};
 use crate::door::{AtomicBool, AtomicPtr, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::future;
@@ -37,6 +38,8 @@ use std::ptr;
 pub struct Waitable {
     pub header: BlockHeader,
     pub lock: SpinLock,
+    /// Of a future: see [`claim`](crate::claim). It lies in what would be padding.
+    pub claim: Claim,
 }
 
 /// Who is blocked.
@@ -502,9 +505,6 @@ pub struct Withdrawn {
 pub unsafe fn withdraw(coroutine: *mut Coroutine) -> Option<Withdrawn> {
     // SAFETY: promised by the caller; the operation says what it is parked with.
     unsafe {
-        if (*coroutine).claim.is_in_place() {
-            return None; // it is its awaiter that is parked
-        }
         let unsent = match (*coroutine).operation {
             Operation::None | Operation::Sleep | Operation::Scope | Operation::Io => return None,
             Operation::Select if !Select::withdraw(Select::of(coroutine)) => return None,

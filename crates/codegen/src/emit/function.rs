@@ -109,11 +109,8 @@ impl<'a> Body<'_, 'a> {
     /// Result and parameters.
     fn signature(&self) -> (String, String) {
         if self.function.kind == FunctionKind::Entry {
-            // The arguments lie where the coroutine's waiter is from the first call of the runtime on.
-            return (
-                "void".to_string(),
-                "ptr %args, ptr noalias %result".to_string(),
-            );
+            // The arguments may lie where the result goes.
+            return ("void".to_string(), "ptr %args, ptr %result".to_string());
         }
         let mut params: Vec<String> = Vec::new();
         if self.function.kind == FunctionKind::Closure {

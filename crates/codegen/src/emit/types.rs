@@ -184,10 +184,10 @@ done:
             "  %state.place = getelementptr i8, ptr %block, i64 {FUTURE_STATE_OFFSET}
   %state = load atomic i32, ptr %state.place acquire, align 4
   %lock.place = getelementptr i8, ptr %block, i64 {FUTURE_LOCK_OFFSET}
-  %lock = load atomic i8, ptr %lock.place acquire, align 1
+  %lock = load atomic i16, ptr %lock.place acquire, align 2
   %outcome = and i32 %state, {FUTURE_OUTCOME}
   %resolved = icmp eq i32 %outcome, {FUTURE_RESOLVED}
-  %unlocked = icmp eq i8 %lock, 0
+  %unlocked = icmp eq i16 %lock, 0
   %last = icmp eq i32 %count, 1
   %settled = and i1 %resolved, %unlocked
   %alone = and i1 %settled, %last

@@ -2,6 +2,7 @@
 //!
 //! Blocks lie at the same addresses in each run, as select orders channels by theirs, and loom has to be able to repeat a run.
 
+use crate::claim::Claim;
 use crate::door::{AtomicI64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use crate::scheduler::SpinLock;
 use crate::waiter::Waitable;
@@ -44,6 +45,7 @@ fn create_counted<T>(
             flags: 0,
         },
         lock: SpinLock::new(),
+        claim: Claim::default(),
     };
     // SAFETY: fresh memory with room for both.
     unsafe {

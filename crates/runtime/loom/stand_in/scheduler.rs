@@ -4,7 +4,8 @@ pub use crate::coroutine::{Coroutine, Operation, WaitInfo, Wake};
 pub use crate::lock::SpinLock;
 pub use crate::outcome::Outcome;
 
-use crate::coroutine::{Completion, Ended, UnlockHook};
+use crate::coroutine::{Completion, Ended, Identity, UnlockHook};
+use crate::future::Future;
 use crate::memory::OutOfMemory;
 use echo_abi::layout::EntryDesc;
 use std::ffi::c_void;
@@ -34,6 +35,31 @@ pub unsafe fn ready(_coroutine: *mut Coroutine, _wake: Wake) {
 }
 
 pub const CANNOT_START: &str = "out of memory";
+
+pub fn cannot_start(_coroutine: &Identity) -> Ended {
+    unreachable!("{THREADS_ONLY}")
+}
+
+/// No thread is one.
+pub struct Worker;
+
+pub fn current_worker() -> Option<&'static Worker> {
+    None
+}
+
+impl Worker {
+    pub fn take_id(&self) -> u64 {
+        unreachable!("{THREADS_ONLY}")
+    }
+
+    pub unsafe fn can_start(&self, _entry: *mut EntryDesc) -> bool {
+        unreachable!("{THREADS_ONLY}")
+    }
+
+    pub fn push_unstarted(&self, _future: *mut Future) -> Result<(), OutOfMemory> {
+        unreachable!("{THREADS_ONLY}")
+    }
+}
 
 pub fn create(_position: u32) -> Result<*mut Coroutine, OutOfMemory> {
     unreachable!("{THREADS_ONLY}")

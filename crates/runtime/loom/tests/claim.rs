@@ -1,4 +1,4 @@
-//! Who runs a coroutine that has not run: a worker or an awaiter, never both; its control block is freed once, when nobody uses it any more.
+//! Who runs a coroutine that has not started: a worker or an awaiter, never both; its future is freed once, when nobody uses it any more.
 
 #![cfg(loom)]
 
@@ -8,29 +8,31 @@ use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
 
-/// A control block with one word of contents, which is the number of times the coroutine ran.
+/// A future with one word of contents, which is the number of times the coroutine ran.
 struct Block {
     claim: Claim,
     runs: UnsafeCell<u32>,
+    /// Set when the coroutine has ended, on whatever thread.
+    is_settled: AtomicU32,
     freed: AtomicU32,
 }
-
-const GENERATION: u32 = 5;
 
 impl Block {
     fn new() -> Arc<Block> {
         let block = Block {
             claim: Claim::default(),
             runs: UnsafeCell::new(0),
+            is_settled: AtomicU32::new(0),
             freed: AtomicU32::new(0),
         };
-        block.claim.publish(GENERATION);
+        block.claim.publish();
         Arc::new(block)
     }
 
     fn run(&self) {
         // SAFETY: loom checks that nobody else uses the block meanwhile.
         self.runs.with_mut(|runs| unsafe { *runs += 1 });
+        self.is_settled.store(1, Ordering::Release);
     }
 
     fn free(&self) {
@@ -39,30 +41,35 @@ impl Block {
             assert_eq!(*runs, 1);
             *runs = 0;
         });
-        // A free block goes from hand to hand through queues and locks.
         self.freed.fetch_add(1, Ordering::Release);
     }
 
-    /// Takes the block out of the queue, and runs it or buries it.
+    /// A worker takes it out of its deque, and runs it or buries it.
     fn work(&self) {
         if self.claim.take_to_start(false) {
             self.run();
-            self.free();
-        } else if self.claim.leave_queue(false) {
+        } else if self.claim.leave_queue() {
             self.free();
         }
     }
 
-    /// Runs it in place, if that is possible; whether it did.
+    /// An awaiter runs it in place, if that is possible; whether it did.
     fn run_in_place(&self) -> bool {
-        if !self.claim.may_take(GENERATION) || !self.claim.take_in_place(GENERATION, false) {
-            return false;
+        let is_taken = self.claim.may_take() && self.claim.take_in_place(false);
+        if is_taken {
+            self.run();
         }
-        self.run();
-        if self.claim.end_call(false) {
+        is_taken
+    }
+
+    /// The last owner goes, which has seen the end.
+    fn release(&self) {
+        while self.is_settled.load(Ordering::Acquire) == 0 {
+            thread::yield_now();
+        }
+        if self.claim.release() {
             self.free();
         }
-        true
     }
 
     fn assert_freed_once(&self) {
@@ -80,6 +87,7 @@ fn a_worker_and_an_awaiter_run_it_once_and_free_it_once() {
             move || block.work()
         });
         block.run_in_place();
+        block.release();
         worker.join().expect("no panic");
         block.assert_freed_once();
     });
@@ -97,67 +105,41 @@ fn of_two_awaiters_one_runs_it() {
         block.work();
         let ran = awaiters.map(|awaiter| awaiter.join().expect("no panic"));
         assert!(!(ran[0] && ran[1]));
+        block.release();
         block.assert_freed_once();
     });
 }
 
-/// The awaiter takes the block out of its queue by itself, then runs it: nobody finds a tombstone. Catches an `end_call` that ignores the mark.
+/// Catches an awaiter that runs what it has taken out of its deque while another one runs it.
 #[test]
-fn an_awaiter_that_takes_it_out_of_its_queue_frees_it() {
+fn an_awaiter_that_takes_it_out_of_its_deque_asks_whether_another_one_runs_it() {
     loom::model(|| {
         let block = Block::new();
-        assert!(block.claim.take_in_place(GENERATION, false));
-        let stale = thread::spawn({
-            let block = block.clone();
-            move || assert!(!block.claim.take_in_place(GENERATION, false))
-        });
-        assert!(!block.claim.leave_queue(false));
-        block.run();
-        assert!(block.claim.end_call(false));
-        block.free();
-        stale.join().expect("no panic");
-        block.assert_freed_once();
-    });
-}
-
-/// The awaiter alone knows the block, but for one who is late by a generation. Catches a claim without the mark that it has left its queue.
-#[test]
-fn who_alone_knows_it_claims_it_without_asking() {
-    loom::model(|| {
-        let block = Block::new();
-        let stale = thread::spawn({
-            let block = block.clone();
-            move || assert!(!block.claim.take_in_place(GENERATION - 1, false))
-        });
-        block.claim.take_for_sure(GENERATION);
-        block.run();
-        assert!(block.claim.end_call(false));
-        block.free();
-        stale.join().expect("no panic");
-        block.assert_freed_once();
-    });
-}
-
-/// The block is used again while somebody still knows it by its old name. Catches a claim without a generation.
-#[test]
-fn a_stale_name_claims_nothing() {
-    loom::model(|| {
-        let block = Block::new();
-        let late = thread::spawn({
+        let other = thread::spawn({
             let block = block.clone();
             move || block.run_in_place()
         });
-        block.work();
-        if block.freed.load(Ordering::Acquire) == 1 {
-            block.claim.publish(GENERATION + 1);
-            assert!(block.claim.take_to_start(false));
+        let is_taken = block.claim.take_to_start(false);
+        if is_taken {
             block.run();
-            block.free();
-            late.join().expect("no panic");
-            assert_eq!(block.freed.load(Ordering::Acquire), 2);
         } else {
-            assert!(late.join().expect("no panic"));
-            block.assert_freed_once();
+            assert!(!block.claim.leave_queue(), "it has an owner");
         }
+        assert_ne!(other.join().expect("no panic"), is_taken);
+        block.release();
+        block.assert_freed_once();
+    });
+}
+
+/// Who alone has it, and took it out of its deque, need not ask.
+#[test]
+fn what_is_out_of_its_deque_is_freed_by_its_last_owner() {
+    loom::model(|| {
+        let block = Block::new();
+        block.claim.take_for_sure();
+        block.run();
+        assert!(!block.claim.is_tombstone());
+        block.release();
+        block.assert_freed_once();
     });
 }

@@ -162,6 +162,41 @@ fn slots_are_used_again_only_after_they_were_taken() {
     });
 }
 
+/// Catches a new buffer that is stored after `bottom`, or while there is still something to steal.
+#[test]
+fn a_deque_that_grows_meets_a_thief() {
+    check(2, || {
+        let deque = filled(CAPACITY);
+        let stolen = thief(&deque);
+        deque.make_room(|_| true).expect("memory");
+        deque.push(item(CAPACITY as u32)).expect("room");
+        let taken = pop_all(&deque);
+        assert_complete([taken, stolen.join().expect("no panic")], CAPACITY + 1);
+    });
+}
+
+/// Catches an item that is dropped and stolen.
+#[test]
+fn a_deque_that_drops_what_is_not_worth_keeping_meets_a_thief() {
+    check(3, || {
+        let deque = filled(CAPACITY);
+        let stolen = thief(&deque);
+        let mut taken = Vec::new();
+        let keep = |item: *mut Item| {
+            // SAFETY: taken from the deque, it is ours; its number does not change.
+            let is_kept = unsafe { (*item).number % 2 == 0 };
+            if !is_kept {
+                taken.push(run(item));
+            }
+            is_kept
+        };
+        deque.make_room(keep).expect("memory");
+        deque.push(item(CAPACITY as u32)).expect("room");
+        taken.extend(pop_all(&deque));
+        assert_complete([taken, stolen.join().expect("no panic")], CAPACITY + 1);
+    });
+}
+
 #[test]
 fn a_lone_worker_needs_neither_fences_nor_compare_and_swap() {
     loom::model(|| {
@@ -173,7 +208,13 @@ fn a_lone_worker_needs_neither_fences_nor_compare_and_swap() {
         assert!(deque.remove(items[2]), "the second newest");
         assert!(deque.remove(items[0]), "the oldest");
         assert_eq!([run(items[2]), run(items[0])], [2, 0]);
-        assert_eq!(pop_all(&deque), [3, 1]);
-        assert!(deque.is_empty() && deque.pop().is_none() && deque.newest().is_none());
+        (4..7).map(item).for_each(|item| {
+            if deque.push(item).is_err() {
+                deque.make_room(|_| true).expect("memory");
+                deque.push(item).expect("room");
+            }
+        });
+        assert_eq!(pop_all(&deque), [6, 5, 4, 3, 1]);
+        assert!(deque.is_empty() && deque.pop().is_none());
     });
 }

@@ -67,7 +67,7 @@ const _: () = {
     assert!(offset_of!(Coroutine, entry) == 48);
     assert!(offset_of!(Coroutine, args) == 56);
     assert!(offset_of!(Coroutine, slot) == 64);
-    assert!(offset_of!(Coroutine, first_room) == 128);
+    assert!(offset_of!(Coroutine, first_room) == 124);
     assert!(offset_of!(EntryDesc, code) == 0);
 };
 
@@ -386,7 +386,7 @@ pub(crate) unsafe extern "C" fn outcome() {
         "mov rbx, rax",
         "mov qword ptr [rax], rbp",
         "mov rdi, qword ptr [rax + 16]",
-        "mov rsi, qword ptr [rax + 24]",
+        "mov rsi, rdi",
         "call qword ptr [rax + 8]",
         "jmp {ended}",
         ".cfi_endproc",
@@ -610,7 +610,7 @@ pub unsafe extern "C" fn __morestack() {
         // back from the function; this may be another thread
         "15: mov r10, qword ptr [rip + echo_tls@gottpoff]",
         "mov r10, qword ptr fs:[r10]",
-        "movzx r11d, word ptr [r10 + 128]",
+        "movzx r11d, word ptr [r10 + 124]",
         "neg r11",
         "add r11, qword ptr [r10 + 32]",
         "mov qword ptr [r10 + 8], r11",

@@ -1,4 +1,4 @@
-//! A worker's bounded deque of coroutines that have not started: its owner pushes and pops the newest, everybody steals the oldest.
+//! A worker's deque of coroutines that have not started: its owner pushes and pops the newest, everybody steals the oldest.
 //!
 //! # Protocol
 //! `top` counts what was taken at the old end, `bottom` is one past the newest; what is between them is here. Only the owner writes `bottom` and the slots.
@@ -11,12 +11,17 @@
 //! takes from the other end meanwhile; and it may take the second newest ([`remove`](Deque::remove)) by lowering `bottom` by two and
 //! pushing the newest again, when not even the older of the two can be stolen. The indexes have 64 bits and do not wrap.
 //!
+//! When there is no room ([`make_room`](Deque::make_room)) the owner takes everything, and pushes what is worth keeping again: into a buffer of twice the size if that
+//! is much. A thief that has read `top` before that fails to move it, whatever it has read of the old buffer, which therefore stays mapped; one that reads
+//! `top` afterwards finds the deque empty until `bottom` is stored, with release ordering, after the new buffer.
+//!
 //! Free of assembly and of scheduler types; atomics come through one door, so that loom can check it (`crates/runtime/loom`).
 
 use crate::door::{AtomicPtr, AtomicUsize, Ordering, fence};
+use crate::memory::OutOfMemory;
 use std::ptr;
 
-/// Slots; a power of two.
+/// Slots at first; a power of two.
 #[cfg(not(loom))]
 pub const CAPACITY: usize = 256;
 #[cfg(loom)]
@@ -31,26 +36,75 @@ struct OwnLine<T>(T);
 
 pub struct Deque<T> {
     bottom: OwnLine<AtomicUsize>,
-    top: OwnLine<AtomicUsize>,
-    slots: [AtomicPtr<T>; CAPACITY],
+    /// Replaced by the owner only.
+    buffer: AtomicPtr<Buffer<T>>,
     /// Nobody steals: the owner needs neither fences nor compare-and-swap.
     is_alone: bool,
+    top: OwnLine<AtomicUsize>,
 }
 
-impl<T> Deque<T> {
-    pub fn new(is_alone: bool) -> Deque<T> {
-        // The indexes begin where one below the empty deque is still a number.
-        Deque {
-            bottom: OwnLine(AtomicUsize::new(2)),
-            top: OwnLine(AtomicUsize::new(2)),
-            slots: std::array::from_fn(|_| AtomicPtr::new(ptr::null_mut())),
-            is_alone,
-        }
+struct Buffer<T> {
+    /// A power of two.
+    slots: Box<[AtomicPtr<T>]>,
+    /// The one before, which thieves may still read; null where there are none.
+    retired: *mut Buffer<T>,
+}
+
+// SAFETY: items are handed over as the protocol says; buffers are freed with the deque.
+unsafe impl<T> Send for Deque<T> {}
+// SAFETY: as above.
+unsafe impl<T> Sync for Deque<T> {}
+
+impl<T> Buffer<T> {
+    fn new(capacity: usize) -> Result<*mut Buffer<T>, OutOfMemory> {
+        let mut slots = Vec::new();
+        slots.try_reserve_exact(capacity).map_err(|_| OutOfMemory)?;
+        slots.extend((0..capacity).map(|_| AtomicPtr::new(ptr::null_mut())));
+        Ok(Box::into_raw(Box::new(Buffer {
+            slots: slots.into(),
+            retired: ptr::null_mut(),
+        })))
     }
 
     #[inline]
     fn slot(&self, index: usize) -> &AtomicPtr<T> {
-        &self.slots[index % CAPACITY]
+        // SAFETY: there are as many slots as the mask and one.
+        unsafe { self.slots.get_unchecked(index & (self.slots.len() - 1)) }
+    }
+}
+
+impl<T> Drop for Deque<T> {
+    fn drop(&mut self) {
+        let mut buffer = self.buffer.load(Ordering::Relaxed);
+        while !buffer.is_null() {
+            // SAFETY: nobody uses the deque any more; each buffer is in the list once.
+            buffer = unsafe { Box::from_raw(buffer) }.retired;
+        }
+    }
+}
+
+impl<T> Deque<T> {
+    pub fn new(is_alone: bool) -> Deque<T> {
+        let buffer = Buffer::new(CAPACITY).expect("memory for the first buffer");
+        // The indexes begin where one below the empty deque is still a number.
+        Deque {
+            bottom: OwnLine(AtomicUsize::new(2)),
+            buffer: AtomicPtr::new(buffer),
+            is_alone,
+            top: OwnLine(AtomicUsize::new(2)),
+        }
+    }
+
+    #[inline]
+    fn buffer(&self) -> &Buffer<T> {
+        // Acquire for thieves; the owner has stored it.
+        // SAFETY: buffers are freed with the deque, or by the owner when nobody else knows them.
+        unsafe { &*self.buffer.load(Ordering::Acquire) }
+    }
+
+    #[inline]
+    fn slot(&self, index: usize) -> &AtomicPtr<T> {
+        self.buffer().slot(index)
     }
 
     /// How many there are; out of date at once unless the owner asks and nobody steals.
@@ -66,15 +120,70 @@ impl<T> Deque<T> {
         self.len() == 0
     }
 
-    /// Owner only. Gives the item back when the deque is full.
+    /// Owner only. Gives the item back when there is no room.
     #[inline]
     pub fn push(&self, item: *mut T) -> Result<(), *mut T> {
         let bottom = self.bottom.0.load(Ordering::Relaxed);
-        if bottom - self.top.0.load(Ordering::Acquire) >= CAPACITY {
+        let buffer = self.buffer();
+        if bottom - self.top.0.load(Ordering::Acquire) >= buffer.slots.len() {
             return Err(item);
         }
-        self.slot(bottom).store(item, Ordering::Relaxed);
+        buffer.slot(bottom).store(item, Ordering::Relaxed);
         self.bottom.0.store(bottom + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Owner only: makes room in the full deque; `keep` says whether an item is to stay, and takes it over otherwise.
+    ///
+    /// # Errors
+    /// All stay, and there is no memory for more.
+    pub fn make_room(&self, mut keep: impl FnMut(*mut T) -> bool) -> Result<(), OutOfMemory> {
+        let bottom = self.bottom.0.load(Ordering::Relaxed);
+        let mut top = self.top.0.load(Ordering::Acquire);
+        while !self.move_top(top, bottom - top) {
+            top = self.top.0.load(Ordering::Acquire);
+        }
+        // From here on the deque is empty, and the slots are ours.
+        let mut end = bottom;
+        for index in top..bottom {
+            let item = self.slot(index).load(Ordering::Relaxed);
+            if keep(item) {
+                self.slot(end).store(item, Ordering::Relaxed);
+                end += 1;
+            }
+        }
+        let (kept, capacity) = (end - bottom, self.buffer().slots.len());
+        let grown = if kept > capacity / 2 {
+            self.grow(bottom, end)
+        } else {
+            Ok(())
+        };
+        self.bottom.0.store(end, Ordering::Release);
+        grown.or(if kept < capacity {
+            Ok(())
+        } else {
+            Err(OutOfMemory)
+        })
+    }
+
+    /// Moves what lies between the indexes to a buffer of twice the size. The deque is empty for everybody else.
+    fn grow(&self, start: usize, end: usize) -> Result<(), OutOfMemory> {
+        let buffer = Buffer::new(self.buffer().slots.len() * 2)?;
+        for index in start..end {
+            let item = self.slot(index).load(Ordering::Relaxed);
+            // SAFETY: fresh.
+            unsafe { (*buffer).slot(index).store(item, Ordering::Relaxed) };
+        }
+        let old = self.buffer.load(Ordering::Relaxed);
+        // SAFETY: as above; nobody else reads the old one where nobody steals.
+        unsafe {
+            if self.is_alone {
+                drop(Box::from_raw(old));
+            } else {
+                (*buffer).retired = old;
+            }
+        }
+        self.buffer.store(buffer, Ordering::Release);
         Ok(())
     }
 
@@ -116,14 +225,6 @@ impl<T> Deque<T> {
         (self.top.0)
             .compare_exchange(top, top + count, success, failure)
             .is_ok()
-    }
-
-    /// Owner only: the newest item as long as nobody steals it.
-    #[inline]
-    pub fn newest(&self) -> Option<*mut T> {
-        let bottom = self.bottom.0.load(Ordering::Relaxed);
-        (self.top.0.load(Ordering::Relaxed) < bottom)
-            .then(|| self.slot(bottom - 1).load(Ordering::Relaxed))
     }
 
     /// Owner only: takes up to `out.len()` of the oldest items; how many.

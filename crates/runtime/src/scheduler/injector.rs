@@ -1,5 +1,5 @@
-//! The queue that the workers of a node share: wake-ups from other threads, and what overflows a worker's own queue. First in, first out; a doubly linked
-//! list, so that what is run in place leaves it at once. A queued coroutine knows which injector it is in. A second one holds what was preempted.
+//! The queue that the workers of a node share: wake-ups from other threads, and what overflows a worker's own queue. First in, first out; a linked list. A second one holds
+//! what was preempted.
 
 use crate::coroutine::Coroutine;
 use crate::lock::SpinMutex;
@@ -7,8 +7,6 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 struct List {
-    /// What `Coroutine::injector` is of those that are in it: 1 + the injector's index; 0 where nobody looks for them.
-    mark: u8,
     first: *mut Coroutine,
     last: *mut Coroutine,
 }
@@ -23,20 +21,9 @@ pub struct Injector {
 }
 
 impl Injector {
-    /// The one of the node of that index.
-    pub fn new(index: usize) -> Injector {
-        Injector::with_mark(index as u8 + 1)
-    }
-
-    /// For coroutines that have run: they are only taken in turn.
-    pub fn of_preempted() -> Injector {
-        Injector::with_mark(0)
-    }
-
-    fn with_mark(mark: u8) -> Injector {
+    pub fn new() -> Injector {
         Injector {
             list: SpinMutex::new(List {
-                mark,
                 first: ptr::null_mut(),
                 last: ptr::null_mut(),
             }),
@@ -68,37 +55,14 @@ impl Injector {
         while count < out.len() && !list.first.is_null() {
             out[count] = list.first;
             // SAFETY: as in `push_all`.
-            unsafe { list.unlink(out[count]) };
+            list.first = unsafe { (*list.first).next };
             count += 1;
+        }
+        if list.first.is_null() {
+            list.last = ptr::null_mut();
         }
         self.len.fetch_sub(count, Ordering::SeqCst);
         count
-    }
-
-    /// Index of the injector that a coroutine is in. Only a hint: it may leave at any moment.
-    ///
-    /// # Safety
-    /// It is a control block.
-    #[inline]
-    pub unsafe fn of(coroutine: *mut Coroutine) -> Option<usize> {
-        // SAFETY: promised by the caller.
-        let mark = unsafe { (*coroutine).injector.load(Ordering::Relaxed) };
-        usize::from(mark).checked_sub(1)
-    }
-
-    /// Takes a coroutine out; false if it is not here. Not of the preempted.
-    pub fn remove(&self, coroutine: *mut Coroutine) -> bool {
-        let mut list = self.list.lock();
-        debug_assert_ne!(list.mark, 0);
-        // SAFETY: as in `push_all`.
-        unsafe {
-            let is_here = (*coroutine).injector.load(Ordering::Relaxed) == list.mark;
-            if is_here {
-                list.unlink(coroutine);
-                self.len.fetch_sub(1, Ordering::SeqCst);
-            }
-            is_here
-        }
     }
 }
 
@@ -109,32 +73,11 @@ impl List {
         // SAFETY: promised by the caller.
         unsafe {
             (*coroutine).next = ptr::null_mut();
-            *Coroutine::injected_before(coroutine) = self.last;
-            (*coroutine).injector.store(self.mark, Ordering::Relaxed);
             match self.last.as_mut() {
                 None => self.first = coroutine,
                 Some(last) => last.next = coroutine,
             }
         }
         self.last = coroutine;
-    }
-
-    /// # Safety
-    /// Under the lock; the coroutine is in the list.
-    unsafe fn unlink(&mut self, coroutine: *mut Coroutine) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            let before = *Coroutine::injected_before(coroutine);
-            let after = (*coroutine).next;
-            match before.as_mut() {
-                None => self.first = after,
-                Some(before) => before.next = after,
-            }
-            match after.is_null() {
-                true => self.last = before,
-                false => *Coroutine::injected_before(after) = before,
-            }
-            (*coroutine).injector.store(0, Ordering::Relaxed);
-        }
     }
 }

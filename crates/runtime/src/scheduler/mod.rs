@@ -6,10 +6,10 @@
 //! # Where a coroutine waits for its turn
 //! * `run_next` of a worker: the first one woken by what runs there; it runs next, on warm caches. After [`worker::MAX_STREAK`] turns in a row
 //!   the queue has its turn. The monitor takes it away from a worker that is stuck.
-//! * The worker's deque: what was spawned there and has not started. The worker takes the newest, others steal the oldest: so a tree of
-//!   coroutines is walked depth first, and few of a million are alive at a time.
+//! * The worker's deque: what was spawned there and has not started; of that there is only the future. The worker takes the newest, others steal the oldest: so a
+//!   tree of coroutines is walked depth first, and few of a million are alive at a time.
 //! * The worker's queue: what else wakes there, and what yields. First in, first out; others steal half.
-//! * The injector of a node: what comes from other threads, and what overflows a queue or a deque, the oldest first.
+//! * The injector of a node: what comes from other threads, and what overflows a queue, the oldest first.
 //! * The preempted of a node: coroutines that the monitor has interrupted after a long turn, the first one first. They run when a worker finds nothing else, so that what
 //!   computes does not hold up what answers; and when they are due.
 //!
@@ -49,19 +49,19 @@ mod worker;
 pub use crate::coroutine::{Coroutine, Operation, WaitInfo, Wake};
 pub use crate::lock::{SpinLock, SpinMutex};
 pub use crate::outcome::Outcome;
+pub use worker::Worker;
 
 use crate::arch;
-use crate::coroutine::{Completion, Ended, INLINE_ARGS, INLINE_ARGS_ALIGN, State, UnlockHook};
+use crate::coroutine::{Completion, Ended, Identity, State, UnlockHook};
 use crate::deadlines;
 use crate::failure::{Failure, FailureKind};
-use crate::in_place;
 use crate::memory::OutOfMemory;
 use crate::outcome;
 use crate::sanitize::sync::{Condvar, Mutex};
 use crate::stack::Cache;
 use crate::sync::held;
 use crate::unwind::fatal;
-use echo_abi::layout::{EntryDesc, STACK_SEGMENTED};
+use echo_abi::layout::EntryDesc;
 use idle::Idle;
 use node::{Node, Nodes};
 use std::alloc::Layout;
@@ -71,7 +71,6 @@ use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use topology::Topology;
-use worker::Worker;
 
 /// The coroutine that called the running runtime function; `None` on a plain thread and in callbacks.
 #[inline]
@@ -197,12 +196,9 @@ pub const CANNOT_START: &str = "out of memory: cannot start a coroutine";
 
 /// The end of a coroutine that cannot start.
 ///
-/// # Safety
-/// The caller owns the coroutine, which has its entry.
 #[cold]
-pub unsafe fn cannot_start(coroutine: *mut Coroutine) -> Ended {
-    // SAFETY: promised by the caller.
-    let origin = unsafe { (*coroutine).origin() };
+pub fn cannot_start(coroutine: &Identity) -> Ended {
+    let origin = coroutine.origin();
     Ended::Failed(Failure::of_coroutine(
         FailureKind::Panic,
         CANNOT_START.into(),
@@ -247,21 +243,21 @@ pub unsafe fn spawn(
 /// There is no memory for it.
 #[inline]
 pub fn create(position: u32) -> Result<*mut Coroutine, OutOfMemory> {
-    let (coroutine, id) = match current_worker() {
-        Some(worker) => worker.take_control()?,
-        None => (
-            OUTSIDERS.lock().take_control()?,
-            NEXT_ID.fetch_add(1, Ordering::Relaxed),
-        ),
-    };
-    // SAFETY: the block is free, hence ours.
+    // SAFETY: a worker's cache is used on its own thread only. The block is free, hence ours.
     unsafe {
+        let (coroutine, id) = match current_worker() {
+            Some(worker) => (worker.own().cache.take_control()?, worker.take_id()),
+            None => (
+                OUTSIDERS.lock().take_control()?,
+                NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            ),
+        };
         (*coroutine).entry = ptr::null_mut();
         (*coroutine).id = id;
         (*coroutine).spawned_at = position;
         (*coroutine).set_state(State::Ready);
+        Ok(coroutine)
     }
-    Ok(coroutine)
 }
 
 /// Starts a coroutine made by [`create`]; see [`spawn`].
@@ -281,25 +277,43 @@ pub unsafe fn start(
 ) -> Result<(), OutOfMemory> {
     // SAFETY: promised by the caller.
     unsafe {
-        (*coroutine).rsp = 0;
-        (*coroutine).slot.result = result;
-        (*coroutine).entry = entry;
-        (*coroutine).operation = Operation::None;
-        (*coroutine).completion = completion;
-        (*coroutine).held = ptr::null_mut();
-        (*coroutine).in_place = ptr::null_mut();
-        (*coroutine)
-            .claim
-            .publish(in_place::generation((*coroutine).id));
-        if !move_args(coroutine, args) {
-            return Err(OutOfMemory);
+        let bytes = (*entry).args.as_ref().map_or(0, |desc| desc.size as usize);
+        let mut own_args = ptr::null_mut();
+        if bytes != 0 {
+            own_args = std::alloc::alloc(args_layout(bytes));
+            if own_args.is_null() {
+                return Err(OutOfMemory);
+            }
+            ptr::copy_nonoverlapping(args, own_args, bytes);
         }
+        (*coroutine).entry = entry;
+        (*coroutine).held = ptr::null_mut();
+        begin(coroutine, own_args, result, completion);
+        (*coroutine).args_on_heap = bytes != 0;
     }
     match current_worker() {
-        Some(worker) => worker.push_unstarted(coroutine),
+        Some(worker) => worker.push(coroutine),
         None => inject(coroutine),
     }
     Ok(())
+}
+
+/// What every coroutine begins with.
+///
+/// # Safety
+/// The caller owns the coroutine, which has its identity; the places are those of its entry.
+#[inline]
+unsafe fn begin(coroutine: *mut Coroutine, args: *mut u8, result: *mut u8, completion: Completion) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        (*coroutine).rsp = 0;
+        (*coroutine).args = args;
+        (*coroutine).args_on_heap = false;
+        (*coroutine).slot.result = result;
+        (*coroutine).operation = Operation::None;
+        (*coroutine).completion = completion;
+        (*coroutine).in_place = ptr::null_mut();
+    }
 }
 
 /// Takes a coroutine back that was never started.
@@ -316,24 +330,6 @@ pub unsafe fn discard(coroutine: *mut Coroutine) {
     }
 }
 
-/// Takes a coroutine that has not run out of what this worker has spawned, if it is there and that is easy.
-#[inline]
-pub(crate) fn take_own(coroutine: *mut Coroutine) -> bool {
-    current_worker().is_some_and(|worker| worker.take_own(coroutine))
-}
-
-/// Takes a coroutine that is going to run in place out of the injector, if it is there.
-#[inline]
-pub(crate) fn take_injected(coroutine: *mut Coroutine) -> bool {
-    current_worker().is_some_and(|worker| worker.take_out_of_injector(coroutine))
-}
-
-/// Whether there is one worker, which is calling.
-#[inline]
-pub(crate) fn is_alone() -> bool {
-    current_worker().is_some_and(|worker| worker.is_alone)
-}
-
 /// Whether the calling runtime function may spin for a moment: other workers run, and this one has nothing else to do.
 pub fn has_time_to_spin() -> bool {
     current_worker().is_some_and(Worker::has_time_to_spin)
@@ -342,53 +338,6 @@ pub fn has_time_to_spin() -> bool {
 /// Whether coroutines can be started.
 pub fn is_running() -> bool {
     visit(|scheduler| !scheduler.stopping.load(Ordering::SeqCst)) == Some(true)
-}
-
-/// Whether there was memory for them.
-///
-/// # Safety
-/// `coroutine` is owned by the caller and has its entry; `args` are of the entry's type.
-unsafe fn move_args(coroutine: *mut Coroutine, args: *const u8) -> bool {
-    // SAFETY: promised by the caller.
-    unsafe {
-        (*coroutine).args_on_heap = false;
-        (*coroutine).args = Coroutine::inline_args(coroutine);
-        let entry = &*(*coroutine).entry;
-        let Some(desc) = entry.args.as_ref() else {
-            return true;
-        };
-        let size = desc.size as usize;
-        // Foreign code may look at its arguments after it has waited.
-        let fits = size <= INLINE_ARGS && usize::from(desc.align) <= INLINE_ARGS_ALIGN;
-        if !fits || entry.stack != STACK_SEGMENTED {
-            (*coroutine).args_on_heap = true;
-            (*coroutine).args = std::alloc::alloc(args_layout(size));
-            if (*coroutine).args.is_null() {
-                return false;
-            }
-        }
-        copy_args(args, (*coroutine).args, size);
-    }
-    true
-}
-
-/// Copies arguments: mostly one word or two.
-#[inline]
-unsafe fn copy_args(from: *const u8, to: *mut u8, bytes: usize) {
-    let copy_word = |index: usize| {
-        // SAFETY: the caller's places have so many bytes and do not overlap, here and below.
-        unsafe {
-            to.cast::<u64>()
-                .add(index)
-                .write_unaligned(from.cast::<u64>().add(index).read_unaligned())
-        }
-    };
-    match bytes {
-        8 => copy_word(0),
-        16 => (0..2).for_each(copy_word),
-        // SAFETY: see above.
-        _ => unsafe { ptr::copy_nonoverlapping(from, to, bytes) },
-    }
 }
 
 /// A coroutine has ended: gives up what it holds, but for its stack and its block. Whom to tell.
@@ -403,7 +352,7 @@ pub(crate) unsafe fn end_coroutine(coroutine: *mut Coroutine, ended: &Ended) -> 
             Ended::Failed(_) => State::Failed,
         });
         if !(*coroutine).held.is_null() {
-            held::release_held(coroutine);
+            held::release_held(coroutine, matches!(ended, Ended::Failed(_)));
         }
         if (*coroutine).args_on_heap {
             let size = (*(*(*coroutine).entry).args).size as usize;
@@ -469,7 +418,7 @@ static HAS_RUN: AtomicBool = AtomicBool::new(false);
 static SCHEDULER: AtomicPtr<Scheduler> = AtomicPtr::new(ptr::null_mut());
 
 #[inline]
-fn current_worker() -> Option<&'static Worker> {
+pub(crate) fn current_worker() -> Option<&'static Worker> {
     // SAFETY: a worker thread's word points to its worker, which outlives the thread.
     unsafe { arch::current_worker().cast::<Worker>().as_ref() }
 }
@@ -593,7 +542,8 @@ impl Scheduler {
         // The last visitors may have started another one.
         let clean = ended && scheduler.wait_for_threads();
         let mut stats = scheduler.stats();
-        stats.coroutines_left = crate::registry::abandon();
+        let unstarted = scheduler.workers.iter().map(Worker::unstarted);
+        stats.coroutines_left = crate::registry::abandon() + unstarted.sum::<usize>();
         if clean {
             // SAFETY: it came from `Box::leak` above; its threads have ended, and nobody can find it any more.
             drop(unsafe { Box::from_raw(ptr::from_ref(scheduler).cast_mut()) });

@@ -81,15 +81,6 @@ impl Nodes {
         self.nodes.iter().map(|node| node.workers.len()).collect()
     }
 
-    /// Takes a coroutine out of the injector it is in; false if it is in none.
-    #[inline]
-    pub fn remove(&self, coroutine: *mut Coroutine) -> bool {
-        // SAFETY: control blocks are never unmapped.
-        let injector = unsafe { Injector::of(coroutine) };
-        let node = injector.and_then(|index| self.nodes.get(index));
-        node.is_some_and(|node| node.injector.remove(coroutine))
-    }
-
     /// The node for a coroutine that another thread wakes or starts: that of its stack, or of the CPU where the thread runs.
     pub fn for_injected(&self, coroutine: *const Coroutine) -> usize {
         if self.nodes.len() == 1 {
@@ -134,8 +125,8 @@ impl Node {
         };
         let node = &topology.nodes[index];
         Node {
-            injector: Injector::new(index),
-            preempted: Injector::of_preempted(),
+            injector: Injector::new(),
+            preempted: Injector::new(),
             workers: ranges[index].clone(),
             rings: rings.iter().map(workers).collect(),
             near_to_far: rings.concat().into(),

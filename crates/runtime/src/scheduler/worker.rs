@@ -1,15 +1,15 @@
 //! One worker: a thread that runs coroutines.
 
-use super::deque::{self, Deque};
+use super::deque::Deque;
 use super::idle::{Parker, Rest};
 use super::node::Node;
 use super::queue::{self, Queue};
-use super::{NEXT_ID, Quiescent, Scheduler, Stats, end_coroutine, finish_park};
+use super::{NEXT_ID, Quiescent, Scheduler, Stats, begin, end_coroutine, finish_park};
 use crate::arch::{self, Reason};
 use crate::coroutine::{Coroutine, Ended, State};
 use crate::deadlines;
 use crate::failure::Failure;
-use crate::in_place;
+use crate::future::{self, Future, Spawned};
 use crate::lock::SpinMutex;
 use crate::memory::{self, OutOfMemory};
 use crate::node_memory;
@@ -18,6 +18,7 @@ use crate::sanitize;
 use crate::stack::Cache;
 use crate::unwind::fatal;
 use crate::value::{self, print};
+use echo_abi::layout::EntryDesc;
 use std::cell::UnsafeCell;
 use std::ffi::CString;
 use std::io;
@@ -56,8 +57,8 @@ const MAX_BACKOFF: u32 = 1 << 13;
 const ID_BLOCK: u64 = 64;
 /// Coroutines taken from the injector at a time.
 const INJECTOR_BATCH: usize = 32;
-/// Coroutines moved from the deque to the queue at a time.
-const UNSTARTED_BATCH: usize = 32;
+/// Coroutines at most that are moved from the deque to the queue before the one that yields.
+const UNSTARTED_BATCH: usize = 256;
 /// Stack of a worker's thread: runtime functions run there.
 const THREAD_STACK_BYTES: usize = 2 << 20;
 
@@ -72,7 +73,7 @@ pub struct Worker {
     /// Coroutines that have run and wait for another turn.
     queue: Queue<Coroutine>,
     /// Coroutines that have not started. Their parents are likely to await the newest at once, in place; the oldest have most work below them.
-    unstarted: Deque<Coroutine>,
+    unstarted: Deque<Future>,
     /// Filled by the owner; emptied by the owner or the monitor.
     run_next: AtomicPtr<Coroutine>,
     /// Counts entries into and exits from coroutines: odd while one runs. Written by the owner only.
@@ -129,6 +130,10 @@ pub struct Own {
     streak: u32,
     /// Turns given to preempted coroutines because they were due.
     preempted_due: u64,
+    /// About how many of the deque are run in place already.
+    tombstones: usize,
+    /// A coroutine has found no memory to start: there may be none for others.
+    lacks_memory: bool,
     /// Whose turn it is when the queue and the deque both hold something.
     prefers_unstarted: bool,
     random: u64,
@@ -173,6 +178,8 @@ impl Worker {
                 fair_turns: 0,
                 streak: 0,
                 preempted_due: 0,
+                tombstones: 0,
+                lacks_memory: false,
                 prefers_unstarted: false,
                 random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
                 marks: vec![0; workers].into(),
@@ -213,17 +220,17 @@ impl Worker {
         unsafe { &mut *self.own.get() }
     }
 
-    /// A control block and an id, for the thread of this worker.
+    /// An id for a coroutine. Owner only.
     #[inline]
-    pub fn take_control(&self) -> Result<(*mut Coroutine, u64), OutOfMemory> {
-        // SAFETY: called through `current_worker`, hence on this thread.
+    pub fn take_id(&self) -> u64 {
+        // SAFETY: on this worker's thread; not kept across calls.
         let own = unsafe { self.own() };
         if own.next_id == own.last_id {
             own.next_id = NEXT_ID.fetch_add(ID_BLOCK, Ordering::Relaxed);
             own.last_id = own.next_id + ID_BLOCK;
         }
         own.next_id += 1;
-        Ok((own.cache.take_control()?, own.next_id - 1))
+        own.next_id - 1
     }
 
     /// A coroutine woken by what runs here: next, if nobody else is. Owner only.
@@ -237,45 +244,145 @@ impl Worker {
     }
 
     /// A coroutine that has not started. Owner only.
+    ///
+    /// # Errors
+    /// There is no memory for more; it is still the caller's.
     #[inline]
-    pub fn push_unstarted(&self, coroutine: *mut Coroutine) {
-        if let Err(coroutine) = self.unstarted.push(coroutine) {
-            self.overflow_unstarted(coroutine);
+    pub fn push_unstarted(&self, future: *mut Future) -> Result<(), OutOfMemory> {
+        if self.unstarted.push(future).is_err() {
+            self.push_after_growth(future)?;
         }
         if !self.is_alone && self.unstarted.len() >= 2 {
             self.offer();
         }
+        Ok(())
+    }
+
+    #[cold]
+    fn push_after_growth(&self, future: *mut Future) -> Result<(), OutOfMemory> {
+        self.unstarted.make_room(|old| {
+            // SAFETY: taken from the deque, where nobody claims it meanwhile but who awaits it.
+            unsafe {
+                let is_tombstone = future::claim(old).is_tombstone();
+                if is_tombstone {
+                    future::bury(old);
+                }
+                !is_tombstone
+            }
+        })?;
+        // SAFETY: on this worker's thread.
+        unsafe { self.own().tombstones = 0 };
+        let pushed = self.unstarted.push(future);
+        debug_assert!(pushed.is_ok(), "there is room now");
+        Ok(())
     }
 
     /// Takes out a coroutine that this worker has spawned, if it is where that is easy. Owner only.
     #[inline]
-    pub fn take_own(&self, coroutine: *mut Coroutine) -> bool {
-        let taken = self.unstarted.remove(coroutine);
-        if taken {
+    pub fn take_own(&self, future: *mut Future) -> bool {
+        let taken = self.unstarted.remove(future);
+        // SAFETY: on this worker's thread; not kept across calls.
+        if taken && unsafe { self.own().tombstones } > 0 {
             self.bury_tombstones();
         }
         taken
     }
 
-    #[inline]
-    pub fn take_out_of_injector(&self, coroutine: *mut Coroutine) -> bool {
-        self.scheduler().nodes.remove(coroutine)
+    /// A coroutine is run in place that was not taken out of its deque, most likely this one. Owner only.
+    pub fn leave_tombstone(&self) {
+        // SAFETY: on this worker's thread.
+        unsafe { self.own().tombstones += 1 };
     }
 
     /// Takes the newest out of the deque as long as they were run in place.
-    #[inline]
+    #[cold]
     fn bury_tombstones(&self) {
-        while let Some(newest) = self.unstarted.newest() {
-            // SAFETY: control blocks are never unmapped; if this one is still here, it belongs to the deque.
-            if !unsafe { (*newest).claim.is_in_place() } {
-                return;
+        // SAFETY: on this worker's thread; not kept across calls. What is taken from the deque is alive.
+        unsafe {
+            while let Some(newest) = self.unstarted.pop() {
+                if !future::claim(newest).is_tombstone() {
+                    let pushed = self.unstarted.push(newest);
+                    debug_assert!(pushed.is_ok(), "it was here before");
+                    return;
+                }
+                future::bury(newest);
+                let own = self.own();
+                own.tombstones = own.tombstones.saturating_sub(1);
+                if own.tombstones == 0 {
+                    return;
+                }
             }
-            if let Some(tombstone) = self.unstarted.pop() {
-                // SAFETY: just taken from the deque, where nobody but its awaiter claims it.
-                let may_run = unsafe { in_place::claim_to_start(tombstone) };
-                debug_assert!(!may_run, "a tombstone runs in place");
+            self.own().tombstones = 0;
+        }
+    }
+
+    /// Starts a coroutine that was taken from a deque; `None` when it was a tombstone, or there is no memory for it.
+    #[inline]
+    fn start_coroutine(&self, future: *mut Future) -> Option<*mut Coroutine> {
+        // SAFETY: taken from a deque; once it is claimed, the coroutine is ours.
+        unsafe {
+            if !future::take_to_start(future, self.is_alone) {
+                let own = self.own();
+                own.tombstones = own.tombstones.saturating_sub(1);
+                return None;
+            }
+            let Ok(coroutine) = self.own().cache.take_control() else {
+                self.expect_no_memory();
+                future::fail_to_start(future);
+                return None;
+            };
+            let Spawned { callee, slot } = future::start(future);
+            (*coroutine).set_identity(callee);
+            begin(coroutine, slot, slot, future::completion(future));
+            (*coroutine).set_state(State::Ready);
+            Some(coroutine)
+        }
+    }
+
+    /// Whether a coroutine that is spawned now is likely to find memory when it starts.
+    ///
+    /// # Safety
+    /// On this worker's thread; entries live as long as the module.
+    #[inline]
+    pub unsafe fn can_start(&self, entry: *mut EntryDesc) -> bool {
+        // SAFETY: promised by the caller; not kept across calls.
+        unsafe { !self.own().lacks_memory || self.finds_memory(entry) }
+    }
+
+    /// # Safety
+    /// As for [`can_start`](Self::can_start).
+    #[cold]
+    unsafe fn finds_memory(&self, entry: *mut EntryDesc) -> bool {
+        // SAFETY: promised by the caller.
+        unsafe {
+            let own = self.own();
+            own.lacks_memory = !own.cache.can_start(entry);
+            !own.lacks_memory
+        }
+    }
+
+    /// A coroutine has found no memory to start. What is spawned from here on fails at once, until there is some again.
+    #[cold]
+    fn expect_no_memory(&self) {
+        // SAFETY: on this worker's thread.
+        unsafe { self.own().lacks_memory = true };
+    }
+
+    /// The newest that has not started.
+    #[inline]
+    fn pop_unstarted(&self) -> Option<*mut Coroutine> {
+        while let Some(future) = self.unstarted.pop() {
+            let started = self.start_coroutine(future);
+            if started.is_some() {
+                return started;
             }
         }
+        None
+    }
+
+    /// How many have not started. Exact while nothing runs.
+    pub fn unstarted(&self) -> usize {
+        self.unstarted.len()
     }
 
     /// To the back of the queue. Owner only.
@@ -339,36 +446,9 @@ impl Worker {
     fn overflow(&self, coroutine: *mut Coroutine) {
         let mut half = [ptr::null_mut(); queue::CAPACITY as usize / 2];
         let count = self.queue.take_half(&mut half);
-        self.inject_without_tombstones(&mut half[..count]);
+        self.home().injector.push_all(&half[..count]);
         let pushed = self.queue.push(coroutine);
         debug_assert!(pushed.is_ok(), "half of the queue was taken");
-    }
-
-    /// Makes room in the full deque: the older half moves to the injector.
-    #[cold]
-    fn overflow_unstarted(&self, coroutine: *mut Coroutine) {
-        let mut half = [ptr::null_mut(); deque::CAPACITY / 2];
-        let count = self.unstarted.take_oldest(&mut half);
-        self.inject_without_tombstones(&mut half[..count]);
-        let pushed = self.unstarted.push(coroutine);
-        debug_assert!(pushed.is_ok(), "half of the deque was taken");
-    }
-
-    /// Moves what was taken from a queue to the injector, but for what was run in place meanwhile.
-    fn inject_without_tombstones(&self, coroutines: &mut [*mut Coroutine]) {
-        let mut kept = 0;
-        for index in 0..coroutines.len() {
-            // SAFETY: taken from the queue; a block that was run in place has not run itself.
-            let is_tombstone = unsafe {
-                (*coroutines[index]).claim.is_in_place()
-                    && !in_place::claim_to_start(coroutines[index])
-            };
-            if !is_tombstone {
-                coroutines[kept] = coroutines[index];
-                kept += 1;
-            }
-        }
-        self.home().injector.push_all(&coroutines[..kept]);
     }
 
     /// Wakes the worker, which was taken out of the list of sleepers; starts its thread the first time. An error when that is not possible.
@@ -562,28 +642,31 @@ impl Worker {
             own.prefers_unstarted
         };
         if prefers_unstarted {
-            self.unstarted.pop().or_else(|| self.pop())
+            self.pop_unstarted().or_else(|| self.pop())
         } else {
-            self.pop().or_else(|| self.unstarted.pop())
+            self.pop().or_else(|| self.pop_unstarted())
         }
     }
 
     fn pop_oldest(&self) -> Option<*mut Coroutine> {
         let mut oldest = [ptr::null_mut()];
-        (self.unstarted.take_oldest(&mut oldest) == 1).then_some(oldest[0])
+        while self.unstarted.take_oldest(&mut oldest) == 1 {
+            let started = self.start_coroutine(oldest[0]);
+            if started.is_some() {
+                return started;
+            }
+        }
+        None
     }
 
-    /// Moves all that have not started to the queue.
+    /// Moves the oldest that have not started to the queue.
     #[inline(never)]
     fn queue_unstarted(&self) {
         let mut oldest = [ptr::null_mut(); UNSTARTED_BATCH];
-        loop {
-            let count = self.unstarted.take_oldest(&mut oldest);
-            oldest[..count]
-                .iter()
-                .for_each(|&coroutine| self.push(coroutine));
-            if count < UNSTARTED_BATCH {
-                return;
+        let count = self.unstarted.take_oldest(&mut oldest);
+        for &future in &oldest[..count] {
+            if let Some(coroutine) = self.start_coroutine(future) {
+                self.push(coroutine);
             }
         }
     }
@@ -644,8 +727,7 @@ impl Worker {
         nodes.find_map(|&node| self.take_injected(node, INJECTOR_BATCH))
     }
 
-    /// Takes up to `batch` (and a fair share) from the injector of a node; one to run, the rest goes to the queue or the
-    /// deque, which have room when `batch > 1`.
+    /// Takes up to `batch` (and a fair share) from the injector of a node; one to run, the rest goes to the queue, which has room when `batch > 1`.
     fn take_injected(&self, node: usize, batch: usize) -> Option<*mut Coroutine> {
         let scheduler = self.scheduler();
         let from = &scheduler.nodes[node];
@@ -657,7 +739,7 @@ impl Worker {
         let share = (len / from.workers.len() + 1).min(batch);
         let count = from.injector.take(&mut taken[..share]);
         let (&first, rest) = taken[..count].split_first()?;
-        rest.iter().for_each(|&coroutine| self.enqueue(coroutine));
+        rest.iter().for_each(|&coroutine| self.push(coroutine));
         if from.injector.len() > 0 && scheduler.idle.should_wake() {
             scheduler.wake_near(node);
         }
@@ -694,16 +776,6 @@ impl Worker {
         let is_busy = !self.has_nothing_next() || self.has_spare_work();
         if is_busy && scheduler.idle.should_wake() {
             scheduler.wake_near(self.node);
-        }
-    }
-
-    /// To where its kind waits.
-    fn enqueue(&self, coroutine: *mut Coroutine) {
-        // SAFETY: a coroutine taken from the injector is the worker's.
-        if unsafe { (*coroutine).rsp } == 0 {
-            self.push_unstarted(coroutine);
-        } else {
-            self.push(coroutine);
         }
     }
 
@@ -783,7 +855,7 @@ impl Worker {
     /// Takes from a worker that has more than it is likely to run at once.
     fn steal_ready(&self, victim: &Worker) -> Option<*mut Coroutine> {
         if victim.unstarted.len() >= 2 {
-            return victim.unstarted.steal_into(&self.unstarted);
+            return self.steal_unstarted(victim);
         }
         if victim.queue.len() >= LONG_QUEUE {
             return victim.queue.steal_into(&self.queue);
@@ -795,10 +867,17 @@ impl Worker {
     fn steal_waiting(&self, victim: &Worker) -> Option<*mut Coroutine> {
         // SAFETY: on this worker's thread; not kept across calls.
         let mark = unsafe { self.own().marks[victim.index] };
-        victim.unstarted.steal_into(&self.unstarted).or_else(|| {
+        self.steal_unstarted(victim).or_else(|| {
             let has_waited = victim.queue.holds_since(mark);
             has_waited.then(|| victim.queue.steal_into(&self.queue))?
         })
+    }
+
+    /// Half of those that have not started, the oldest to run.
+    fn steal_unstarted(&self, victim: &Worker) -> Option<*mut Coroutine> {
+        let oldest = victim.unstarted.steal_into(&self.unstarted)?;
+        self.start_coroutine(oldest)
+            .or_else(|| self.pop_unstarted())
     }
 
     /// The first thing that `take` finds at another worker, ring by ring, in each from a random one on.
@@ -876,14 +955,9 @@ impl Worker {
     fn execute(&self, coroutine: *mut Coroutine) {
         // SAFETY: a coroutine taken from a queue belongs to the worker until it is parked or queued again.
         unsafe {
-            if (*coroutine).rsp == 0 {
-                if !in_place::claim_to_start(coroutine) {
-                    return;
-                }
-                if self.own().cache.attach_stack(coroutine).is_err() {
-                    self.fail_to_start(coroutine);
-                    return;
-                }
+            if (*coroutine).rsp == 0 && self.own().cache.attach_stack(coroutine).is_err() {
+                self.fail_to_start(coroutine);
+                return;
             }
             (*coroutine).set_state(State::Running);
             let turn = self.turns.load(Ordering::Relaxed);
@@ -926,10 +1000,11 @@ impl Worker {
     unsafe fn fail_to_start(&self, coroutine: *mut Coroutine) {
         // SAFETY: promised by the caller; the arguments would have been the entry's.
         unsafe {
+            self.expect_no_memory();
             if let Some(args) = (*(*coroutine).entry).args.as_ref() {
                 value::drop((*coroutine).args, args);
             }
-            let ended = super::cannot_start(coroutine);
+            let ended = super::cannot_start(&(*coroutine).identity());
             let completion = end_coroutine(coroutine, &ended);
             self.own().cache.put_control(coroutine);
             (completion.finish)(completion.data, ended);

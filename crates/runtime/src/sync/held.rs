@@ -10,7 +10,7 @@
 //!   gives up the last hold. Whoever calls a function of an object owns a reference to it, so an orphan is touched only by the ends of its holders.
 
 use super::{lock, once};
-use crate::coroutine::{Coroutine, State};
+use crate::coroutine::Coroutine;
 use crate::door::thread_local;
 use crate::memory;
 use crate::scheduler;
@@ -18,6 +18,7 @@ use crate::value::block::out_of_memory;
 use crate::waiter::{Purpose, Waitable, Waiter, Waiting};
 use echo_abi::layout::{COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET};
 use std::cell::Cell;
+use std::ffi::c_void;
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -140,11 +141,11 @@ pub fn coroutine_id(holder: Holder) -> Option<u64> {
     (holder & THREAD == 0).then(|| holder - 1)
 }
 
-/// Whether a coroutine reads `object`, for reports: while nothing runs.
-pub unsafe fn reads(coroutine: *const Coroutine, object: *const Waitable) -> bool {
+/// Whether the coroutine whose list that is reads `object`, for reports: while nothing runs.
+pub unsafe fn reads(held: *const c_void, object: *const Waitable) -> bool {
     // SAFETY: promised by the caller, so the list does not change.
     unsafe {
-        let mut hold: *const Hold = (*coroutine).held.cast();
+        let mut hold: *const Hold = held.cast();
         while !hold.is_null() && !(*hold).is(object, Purpose::ReadLock) {
             hold = (*hold).next;
         }
@@ -239,11 +240,10 @@ unsafe fn link_to(object: *const Waitable, purpose: Purpose, caller: Identity) -
 
 /// A coroutine that holds something has ended. What one that failed holds is released and poisoned; what one that just returned holds stays
 /// locked for ever, as in Go.
-pub unsafe fn release_held(coroutine: *mut Coroutine) {
+pub unsafe fn release_held(coroutine: *mut Coroutine, failed: bool) {
     // SAFETY: the coroutine has ended; the scheduler gives its control block to us once. A link in an object is read before the object is
     // given up.
     unsafe {
-        let failed = (*coroutine).state() == State::Failed;
         let mut hold: *mut Hold = (*coroutine).held.cast();
         (*coroutine).held = ptr::null_mut();
         while !hold.is_null() {
