@@ -343,7 +343,7 @@ typedef struct echo_entry_desc {
     const echo_type_desc *args;   /**< a tuple; NULL when there are none */
     const echo_type_desc *result; /**< NULL for void */
     uint32_t learned_class;       /**< zero at first */
-    uint32_t reserved;
+    uint32_t learned_future;      /**< zero at first */
 } echo_entry_desc;
 
 typedef struct echo_text {

@@ -187,7 +187,8 @@ pub struct EntryDesc {
     pub result: *const TypeDesc,
     /// Size class of the first segment, learned by the runtime. Zero at first.
     pub learned_class: u32,
-    pub reserved: u32,
+    /// What the runtime has learned of the futures of these coroutines. Zero at first.
+    pub learned_future: u32,
 }
 
 /// Echo code: growable split-stack segments.

@@ -194,7 +194,7 @@ const fn entry_desc(
         args,
         result,
         learned_class: 0,
-        reserved: 0,
+        learned_future: 0,
     }
 }
 

@@ -24,8 +24,9 @@ use crate::door::{AtomicU8, Ordering::AcqRel, Ordering::Acquire, Ordering::Relax
 #[derive(Default)]
 pub struct Claim(AtomicU8);
 
-const TAKEN: u8 = 0;
-const WAITING: u8 = 1;
+/// `arch` knows these two.
+pub const TAKEN: u8 = 0;
+pub const WAITING: u8 = 1;
 const IN_PLACE: u8 = 2;
 const RELEASED: u8 = 3;
 

@@ -107,6 +107,7 @@ pub struct Completion {
 pub type UnlockHook = unsafe fn(*mut c_void);
 
 /// Who a coroutine is, and what it holds.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Identity {
     /// Main is 0.

@@ -35,7 +35,7 @@ mod combine;
 pub use callbacks::on_done;
 pub use combine::{all, race};
 
-use crate::claim::Claim;
+use crate::claim::{self, Claim};
 use crate::coroutine::{Completion, Ended, Identity};
 use crate::door::{AtomicPtr, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::failure::Failure;
@@ -63,6 +63,10 @@ const OUTCOME: u32 = FUTURE_OUTCOME;
 const RUNNING: u32 = 4;
 /// There is no owner any more.
 const ABANDONED: u32 = 8;
+/// There has never been one.
+const DETACHED: u32 = 16;
+/// As [`arch`](crate::arch) settles the future of a coroutine that only the caller knows.
+pub const COMPLETED: u32 = RUNNING | RESOLVED;
 
 /// Header of the block; a value larger than the slot continues behind it.
 #[repr(C)]
@@ -90,6 +94,12 @@ const _: () = assert!(
             && offset_of!(Future, waiters) == FUTURE_WAITERS_OFFSET
             && offset_of!(Future, slot) == FUTURE_VALUE_OFFSET
 );
+
+/// Of the parts that `arch` looks at.
+pub const DESC_OFFSET: usize = offset_of!(Future, desc);
+pub const PINS_OFFSET: usize = offset_of!(Future, pins);
+pub const COROUTINE_OFFSET: usize = offset_of!(Future, coroutine);
+pub const SPAWNED_AT_OFFSET: usize = offset_of!(Future, spawned_at);
 
 /// The first bytes of the value, or the failure.
 #[repr(C, align(16))]
@@ -128,8 +138,13 @@ unsafe fn size_of_value(desc: *const TypeDesc) -> usize {
 
 /// Bytes of a block whose slot has room for so many.
 #[inline(always)]
-fn bytes_with(slot_bytes: usize) -> usize {
-    offset_of!(Future, slot) + slot_bytes.max(SLOT_BYTES)
+const fn bytes_with(slot_bytes: usize) -> usize {
+    let slot_bytes = if slot_bytes > SLOT_BYTES {
+        slot_bytes
+    } else {
+        SLOT_BYTES
+    };
+    offset_of!(Future, slot) + slot_bytes
 }
 
 #[inline(always)]
@@ -180,18 +195,82 @@ pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> Ou
     }
 }
 
+/// What the runtime learns of the futures of an entry: the bytes of the block, and these.
+const LEARNED_BYTES: u32 = (1 << 16) - 1;
+/// The result is one word without counted references. Known to `arch`.
+pub const LEARNED_WORD: u32 = 1 << 16;
+/// The arguments hold counted references.
+const LEARNED_MANAGED_ARGS: u32 = 1 << 17;
+/// The coroutine has a control block from the beginning.
+const LEARNED_AT_ONCE: u32 = 1 << 18;
+/// The block is as small as can be, and the arguments are a word, or two, without counted references. Known to `arch`.
+pub const LEARNED_SMALL: u32 = 1 << 19;
+pub const LEARNED_TWO_WORDS: u32 = 1 << 20;
+/// Bytes of most futures.
+pub const SMALLEST_BYTES: usize = bytes_with(0);
+/// What a coroutine's future begins with that is plain and in a deque: count and flags, lock and claim and state.
+pub const SPAWNED_WORDS: [u64; 2] = [
+    1 | (SMALLEST_BYTES as u64) << 32,
+    (claim::WAITING as u64) << 8 | (RUNNING as u64) << 32,
+];
+
+#[inline]
+unsafe fn learned(entry: *mut EntryDesc) -> u32 {
+    // SAFETY: descriptors live as long as the program; this word is only ever accessed whole.
+    let learned =
+        unsafe { std::sync::atomic::AtomicU32::from_ptr(&raw mut (*entry).learned_future) };
+    match learned.load(Relaxed) {
+        // SAFETY: passed on.
+        0 => unsafe { learn(entry, learned) },
+        known => known,
+    }
+}
+
+/// Several may do it at a time.
+#[cold]
+unsafe fn learn(entry: *const EntryDesc, learned: &std::sync::atomic::AtomicU32) -> u32 {
+    // SAFETY: descriptors live as long as the program.
+    unsafe {
+        let (args, result) = ((*entry).args.as_ref(), (*entry).result.as_ref());
+        let is_managed = |desc: &TypeDesc| desc.flags & DESC_MANAGED != 0;
+        let sizes = [(*entry).args, (*entry).result].map(|desc| size_of_value(desc));
+        let bytes = bytes_with(sizes[0].max(sizes[1]));
+        let is_small = bytes <= memory::SMALL_BYTES.min(LEARNED_BYTES as usize);
+        let mut word = if is_small { bytes as u32 } else { 0 };
+        if !is_small || (*entry).stack != STACK_SEGMENTED {
+            word |= LEARNED_AT_ONCE;
+        }
+        // Sanitizers do not see what `arch` does.
+        if !cfg!(echo_sanitize) && result.is_some_and(|desc| desc.size == 8 && !is_managed(desc)) {
+            word |= LEARNED_WORD;
+        }
+        if args.is_some_and(is_managed) {
+            word |= LEARNED_MANAGED_ARGS;
+        }
+        let is_plain_args = args.is_some_and(|desc| !is_managed(desc));
+        if bytes == SMALLEST_BYTES && word & LEARNED_AT_ONCE == 0 && is_plain_args {
+            word |= match sizes[0] {
+                8 => LEARNED_SMALL,
+                16 => LEARNED_SMALL | LEARNED_TWO_WORDS,
+                _ => 0,
+            };
+        }
+        learned.store(word, Relaxed);
+        word
+    }
+}
+
 /// The worker in whose deque a future can be that is all there is of a coroutine before it starts, and the bytes of such a future; `None` when the coroutine needs
 /// a control block at once.
 #[inline]
-unsafe fn worker_for(entry: *const EntryDesc) -> Option<(&'static Worker, usize)> {
-    // SAFETY: descriptors are constants of the program.
-    unsafe {
-        let args = size_of_value((*entry).args);
-        let bytes = bytes_with(args.max(size_of_value((*entry).result)));
-        let is_posted = (*entry).stack == STACK_SEGMENTED && bytes <= memory::SMALL_BYTES;
-        let worker = scheduler::current_worker().filter(|_| is_posted)?;
-        Some((worker, bytes))
+unsafe fn worker_for(entry: *mut EntryDesc) -> Option<(&'static Worker, usize)> {
+    // SAFETY: passed on.
+    let learned = unsafe { learned(entry) };
+    if learned & LEARNED_AT_ONCE != 0 {
+        return None;
     }
+    let worker = scheduler::current_worker()?;
+    Some((worker, (learned & LEARNED_BYTES) as usize))
 }
 
 /// Spawns a coroutine as a future in the deque of the calling worker; `None` when there is no memory, and the arguments are still the caller's.
@@ -329,13 +408,12 @@ unsafe fn cannot_spawn(entry: *const EntryDesc, args: *const u8, position: u32) 
 }
 
 /// Arguments are about to be seen by another coroutine.
-unsafe fn share_args(entry: *const EntryDesc, args: *const u8) {
+#[inline]
+unsafe fn share_args(entry: *mut EntryDesc, args: *const u8) {
     // SAFETY: the entry describes its arguments.
     unsafe {
-        if let Some(desc) = (*entry).args.as_ref()
-            && desc.flags & DESC_MANAGED != 0
-        {
-            value::share(args.cast_mut(), desc);
+        if learned(entry) & LEARNED_MANAGED_ARGS != 0 {
+            value::share(args.cast_mut(), &*(*entry).args);
         }
     }
 }
@@ -350,6 +428,29 @@ pub fn completion(future: *mut Future) -> Completion {
     Completion {
         data: future.cast(),
         finish,
+    }
+}
+
+/// As [`completion`], for a coroutine that was spawned as its future.
+///
+/// # Safety
+/// The future is alive.
+pub unsafe fn completion_of_spawned(future: *mut Future) -> Completion {
+    /// Nobody has ever owned the future, and it has no result.
+    unsafe fn finish_detached(data: *mut c_void, ended: Ended) {
+        if let Ended::Failed(failure) = ended {
+            failure.report_if_unobserved();
+        }
+        // SAFETY: it is out of its deque, and nobody else knows it.
+        unsafe { handle::free::<Future>(data.cast()) }
+    }
+    // SAFETY: promised by the caller.
+    if unsafe { (*future).state.load(Relaxed) } & DETACHED == 0 {
+        return completion(future);
+    }
+    Completion {
+        data: future.cast(),
+        finish: finish_detached,
     }
 }
 
@@ -896,7 +997,8 @@ unsafe fn start_detached(
     unsafe {
         debug_assert!((*entry).result.is_null());
         if let Some((worker, bytes)) = worker_for(entry) {
-            let future = post(worker, bytes, entry, args, position, RUNNING | ABANDONED);
+            let state = RUNNING | ABANDONED | DETACHED;
+            let future = post(worker, bytes, entry, args, position, state);
             return future.map(drop).ok_or(OutOfMemory);
         }
         scheduler::spawn(entry, args, ptr::null_mut(), position, completion).map(drop)

@@ -12,6 +12,9 @@
 //!   the awaiting stub, and then [`end`] on the worker's stack. A panic is unwound up to that frame, where [`unwind::stop`](crate::unwind::stop) finds the
 //!   record of the call and goes on to [`end`] as well.
 //!
+//! The common case does without Rust: [`arch::echo_await`](crate::stubs::echo_await) makes the call by itself where the coroutine is the newest in the deque of its own
+//! worker, its future is plain, and its result is a word.
+//!
 //! Only where the call can have as much stack as a coroutine on its own: see [`stack::has_room_for_call`].
 
 use crate::arch;
@@ -31,23 +34,25 @@ use std::ffi::c_void;
 use std::iter;
 use std::ptr;
 
-/// One call in progress. The first three words are known to `arch`.
+/// One call in progress. `arch` knows it, and makes some itself.
 #[repr(C)]
 pub struct InPlace {
     /// Frame pointer of the awaiting stub, set by `arch`.
-    frame: usize,
-    code: *const c_void,
+    pub frame: usize,
+    pub code: *const c_void,
     /// Where the arguments are and the result goes.
-    slot: *mut u8,
+    pub slot: *mut u8,
     /// The call around this one on the same stack.
-    previous: *mut InPlace,
-    awaiter: Identity,
+    pub previous: *mut InPlace,
+    pub awaiter: Identity,
     /// The awaiter's exception in flight, when it awaits in a landing pad.
-    exception: *mut Exception,
-    future: *mut Future,
-    waiting: Waiting,
-    failure: Option<Failure>,
-    stack: BeforeCall,
+    pub exception: *mut Exception,
+    pub future: *mut Future,
+    pub waiting: Waiting,
+    pub failure: Option<Failure>,
+    pub stack: BeforeCall,
+    /// In whose list it was.
+    pub worker: *const Worker,
 }
 
 /// The coroutines that wait for the one that has the block, innermost first, and what they wait for.
@@ -80,15 +85,50 @@ pub unsafe fn begin(future: *mut Future, waiting: Waiting) -> Option<Outcome> {
         if !stack::has_room_for_call(awaiter, arch::stub_frame()) {
             return None;
         }
-        let record: *mut InPlace = memory::take(size_of::<InPlace>()).cast();
-        if record.is_null() {
-            return None;
-        }
+        let record = take_record(worker)?;
         if !claim(worker, future) {
-            memory::give(record.cast(), size_of::<InPlace>());
+            give_record(record, worker);
             return None;
         }
-        Some(enter(record, awaiter, future, waiting))
+        Some(enter(record, worker, awaiter, future, waiting))
+    }
+}
+
+/// A record, of unknown contents, for a call that begins on this worker: the calls of a worker recycle theirs.
+#[inline]
+fn take_record(worker: &Worker) -> Option<*mut InPlace> {
+    let record = worker.records.get();
+    if record.is_null() {
+        let fresh: *mut InPlace = memory::take(size_of::<InPlace>()).cast();
+        return (!fresh.is_null()).then_some(fresh);
+    }
+    // SAFETY: a record in the list is nobody's; the list belongs to this thread.
+    worker.records.set(unsafe { (*record).previous });
+    Some(record)
+}
+
+/// Takes a record back that is of no use any more. Where the call has moved to another worker, that does not collect it.
+#[inline]
+unsafe fn give_record(record: *mut InPlace, from: *const Worker) {
+    let worker = scheduler::current_worker().filter(|&worker| ptr::eq(worker, from));
+    // SAFETY: promised by the caller; the list belongs to this thread.
+    unsafe {
+        let Some(worker) = worker else {
+            return memory::give(record.cast(), size_of::<InPlace>());
+        };
+        (*record).previous = worker.records.replace(record);
+    }
+}
+
+/// For a worker whose thread ends.
+pub fn free_records(worker: &Worker) {
+    while let Some(record) = ptr::NonNull::new(worker.records.get()) {
+        let record = record.as_ptr();
+        // SAFETY: as above.
+        unsafe {
+            worker.records.set((*record).previous);
+            memory::give(record.cast(), size_of::<InPlace>());
+        }
     }
 }
 
@@ -126,6 +166,7 @@ unsafe fn claim(worker: &Worker, future: *mut Future) -> bool {
 #[inline]
 unsafe fn enter(
     record: *mut InPlace,
+    worker: &Worker,
     awaiter: *mut Coroutine,
     future: *mut Future,
     waiting: Waiting,
@@ -144,6 +185,7 @@ unsafe fn enter(
             waiting,
             failure: None,
             stack: stack::begin_call(awaiter, arch::stub_frame()),
+            worker: ptr::from_ref(worker),
         });
         (*awaiter).in_place = record;
         (*awaiter).slot.exception = ptr::null_mut();
@@ -197,9 +239,10 @@ pub unsafe extern "C" fn end(record: *mut InPlace) -> Outcome {
             waiting,
             failure,
             stack,
+            worker,
             ..
         } = record.read();
-        memory::give(record.cast(), size_of::<InPlace>());
+        give_record(record, worker);
         stack::end_call(coroutine, stack);
         if !(*coroutine).held.is_null() {
             held::release_held(coroutine, failure.is_some());

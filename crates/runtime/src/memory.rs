@@ -20,6 +20,7 @@ use crate::sanitize;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
+use std::mem::offset_of;
 use std::ptr;
 
 /// Free pieces: a linked list, and a range not yet cut.
@@ -253,6 +254,10 @@ pub struct Magazine {
 }
 
 impl Magazine {
+    /// Of the parts that `arch` looks at.
+    pub const FIRST_OFFSET: usize = offset_of!(Magazine, current) + offset_of!(List, first);
+    pub const COUNT_OFFSET: usize = offset_of!(Magazine, current) + offset_of!(List, count);
+
     pub const EMPTY: Magazine = Magazine {
         current: List::EMPTY,
         spare: List::EMPTY,
@@ -576,6 +581,24 @@ pub unsafe fn give(piece: *mut u8, bytes: usize) {
         // SAFETY: this thread's own; the piece is promised to be free.
         unsafe { (*magazines.get())[class].give(piece, &DEPOTS[class]) }
     })
+}
+
+/// The calling thread's pieces of so many bytes; null where they are the system's, or a sanitizer is told of each. A free piece holds its link at its beginning.
+pub fn magazine(bytes: usize) -> *mut Magazine {
+    if !is_small(bytes) || cfg!(echo_sanitize) {
+        return ptr::null_mut();
+    }
+    MAGAZINES.with(|magazines| {
+        magazines
+            .get()
+            .cast::<Magazine>()
+            .wrapping_add(class_of(bytes))
+    })
+}
+
+/// When a magazine of such pieces has so many, one more is given by [`give`].
+pub const fn batch(bytes: usize) -> usize {
+    BATCH_BYTES / (bytes.next_multiple_of(GRAIN_BYTES))
 }
 
 /// Gives the system what has been free for a while; see [`Depot::trim`].

@@ -15,7 +15,7 @@
 //! segment for the cleanups of a coroutine that cannot get its own ([`give_last`]).
 //!
 //! The reserve is opened for the cleanups of a coroutine that overflowed. A [call in place](crate::in_place) that begins in the upper quarter of a
-//! big segment has the limit moved down, so that it has as much as on a stack of its own ([`call_limit`]).
+//! big segment has the limit moved down, so that it has as much as on a stack of its own ([`CALL_BYTES`]).
 
 use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
 use crate::coroutine::{Coroutine, State};
@@ -63,6 +63,18 @@ pub const LEAST_MAX_STACK_BYTES: usize = 64 << 10;
 
 /// Usable bytes of a big segment.
 static MAX_STACK_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_STACK_BYTES);
+/// How far down a big segment a call in place may begin.
+pub static IN_PLACE_BYTES: AtomicUsize = AtomicUsize::new(in_place_bytes(DEFAULT_MAX_STACK_BYTES));
+/// How far below its frame the limit of a call in place is, on the big segment: it has what a big segment has, and what the largest first one has.
+pub static CALL_BYTES: AtomicUsize = AtomicUsize::new(call_bytes(DEFAULT_MAX_STACK_BYTES));
+
+const fn in_place_bytes(max_stack: usize) -> usize {
+    max_stack / 4
+}
+
+const fn call_bytes(max_stack: usize) -> usize {
+    max_stack + LARGEST_SEGMENT_BYTES
+}
 /// Big segments and page stacks ever reserved, for `--stats`.
 pub static BIG_SEGMENTS: AtomicU64 = AtomicU64::new(0);
 pub static PAGE_STACKS: AtomicU64 = AtomicU64::new(0);
@@ -74,6 +86,8 @@ pub fn set_max_stack(bytes: usize) {
         .max(LEAST_MAX_STACK_BYTES)
         .next_multiple_of(PAGE_BYTES);
     if MAX_STACK_BYTES.swap(bytes, Ordering::Relaxed) != bytes {
+        IN_PLACE_BYTES.store(in_place_bytes(bytes), Ordering::Relaxed);
+        CALL_BYTES.store(call_bytes(bytes), Ordering::Relaxed);
         BIG.all().for_each(|pool| pool.lock().clear());
     }
 }
@@ -84,13 +98,9 @@ pub fn max_stack() -> usize {
 }
 
 fn big_bytes() -> usize {
-    (max_stack() + in_place_bytes() + LARGEST_SEGMENT_BYTES + RESERVE_BYTES + BIG_SLACK)
+    let max_stack = max_stack();
+    (call_bytes(max_stack) + in_place_bytes(max_stack) + RESERVE_BYTES + BIG_SLACK)
         .next_multiple_of(PAGE_BYTES)
-}
-
-/// How far down a big segment a call in place may begin.
-fn in_place_bytes() -> usize {
-    max_stack() / 4
 }
 
 /// Segments are linked through their last word, where a fresh stack is touched first anyway.
@@ -715,12 +725,13 @@ unsafe fn move_big_limit(coroutine: *mut Coroutine, limit: usize) {
     }
 }
 
-/// What a call in place changes for its time, to be given to [`end_call`].
+/// What a call in place changes for its time, to be given to [`end_call`]. `arch` begins calls too.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub struct BeforeCall {
     /// 0 when the call begins on the first segment, below which the whole big segment is free.
-    big_limit: usize,
-    reserve_is_open: bool,
+    pub big_limit: usize,
+    pub reserve_is_open: bool,
 }
 
 /// Whether a call in place below `frame` can have as much stack as on a stack of its own: on the first segment, or in the upper part of the big one.
@@ -731,7 +742,8 @@ pub unsafe fn has_room_for_call(coroutine: *const Coroutine, frame: usize) -> bo
     // SAFETY: promised by the caller.
     unsafe {
         (*coroutine).first_top != 0
-            && (!is_on_big(coroutine) || (*coroutine).big_top - frame <= in_place_bytes())
+            && (!is_on_big(coroutine)
+                || (*coroutine).big_top - frame <= IN_PLACE_BYTES.load(Ordering::Relaxed))
     }
 }
 
@@ -755,14 +767,9 @@ pub unsafe fn begin_call(coroutine: *mut Coroutine, frame: usize) -> BeforeCall 
             reserve_is_open: (*coroutine).reserve_is_open,
         };
         (*coroutine).reserve_is_open = false;
-        move_big_limit(coroutine, call_limit(frame));
+        move_big_limit(coroutine, frame - CALL_BYTES.load(Ordering::Relaxed));
         before
     }
-}
-
-/// The limit of a call in place on the big segment: it has what a big segment has, and what the largest first one has.
-fn call_limit(frame: usize) -> usize {
-    frame - max_stack() - LARGEST_SEGMENT_BYTES
 }
 
 /// A call in place has ended, by return or by failure.

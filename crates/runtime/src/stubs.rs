@@ -32,6 +32,15 @@ macro_rules! guarded_rows {
 }
 
 macro_rules! stub_body {
+    (plain echo_free) => {
+        core::arch::naked_asm!("jmp {free}", free = sym $crate::arch::free)
+    };
+    (raise echo_spawn) => {
+        core::arch::naked_asm!("jmp {spawn}", spawn = sym $crate::arch::spawn)
+    };
+    (park echo_await) => {
+        core::arch::naked_asm!("jmp {await_future}", await_future = sym $crate::arch::await_future)
+    };
     (plain $name:ident) => {
         $crate::plain_stub!(exports::$name)
     };
@@ -63,7 +72,7 @@ macro_rules! stub_rows {
 pub(crate) use {guarded_row, guarded_rows, machine, stub_body, stub_rows};
 
 /// Rows that return an [`Outcome`](crate::outcome::Outcome), with Rust panics caught.
-mod guarded {
+pub(crate) mod guarded {
     use super::exports;
     echo_abi::for_each_symbol!(guarded_rows);
 }

@@ -69,6 +69,7 @@ enum Kind {
 }
 
 /// What a waiter waits for: what its waker has to do.
+#[repr(u8)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// Panics when the channel is closed.

@@ -204,7 +204,7 @@ fn header_has_the_layouts_and_constants() {
     layout!(text, TypeDesc, "echo_type_desc", { kind, flags, align, size, name, name_len, field_count, fields, zero });
     layout!(text, ForeignDesc, "echo_foreign_desc", { desc, destroy });
     layout!(text, FieldDesc, "echo_field_desc", { desc, name, name_len, offset });
-    layout!(text, EntryDesc, "echo_entry_desc", { code, name, name_len, stack, args, result, learned_class, reserved });
+    layout!(text, EntryDesc, "echo_entry_desc", { code, name, name_len, stack, args, result, learned_class, learned_future });
     layout!(text, Text, "echo_text", { bytes, len });
     layout!(text, Position, "echo_position", { file, line, column, function });
     layout!(text, LineRow, "echo_line_row", { offset, file, line, function });

@@ -75,7 +75,7 @@ fn count_when_done(promise: &Promise, counter: &Arc<AtomicU32>) {
         args: size,
         result: ptr::null(),
         learned_class: 0,
-        reserved: 0,
+        learned_future: 0,
     }));
     let argument: *const AtomicU32 = &raw const **counter;
     // SAFETY: the promise is a reference; the entry describes a word.

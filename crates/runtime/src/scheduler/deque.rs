@@ -19,6 +19,7 @@
 
 use crate::door::{AtomicPtr, AtomicUsize, Ordering, fence};
 use crate::memory::OutOfMemory;
+use std::cell::Cell;
 use std::ptr;
 
 /// Slots at first; a power of two.
@@ -34,13 +35,18 @@ const STEAL_BATCH: usize = 32;
 #[repr(align(64))]
 struct OwnLine<T>(T);
 
+/// `arch` takes the newest as [`pop`](Deque::pop) does.
+#[repr(C, align(64))]
 pub struct Deque<T> {
-    bottom: OwnLine<AtomicUsize>,
-    /// Replaced by the owner only.
-    buffer: AtomicPtr<Buffer<T>>,
+    bottom: AtomicUsize,
+    /// Of the buffer, for the owner.
+    slots: Cell<*const AtomicPtr<T>>,
+    mask: Cell<usize>,
     /// Nobody steals: the owner needs neither fences nor compare-and-swap.
     is_alone: bool,
     top: OwnLine<AtomicUsize>,
+    /// Replaced by the owner only.
+    buffer: AtomicPtr<Buffer<T>>,
 }
 
 struct Buffer<T> {
@@ -83,28 +89,36 @@ impl<T> Drop for Deque<T> {
     }
 }
 
+#[cfg(not(loom))]
+impl<T> Deque<T> {
+    /// Of the parts that `arch` looks at.
+    pub const BOTTOM_OFFSET: usize = std::mem::offset_of!(Deque<T>, bottom);
+    pub const TOP_OFFSET: usize = std::mem::offset_of!(Deque<T>, top);
+    pub const SLOTS_OFFSET: usize = std::mem::offset_of!(Deque<T>, slots);
+    pub const MASK_OFFSET: usize = std::mem::offset_of!(Deque<T>, mask);
+    pub const IS_ALONE_OFFSET: usize = std::mem::offset_of!(Deque<T>, is_alone);
+}
+
 impl<T> Deque<T> {
     pub fn new(is_alone: bool) -> Deque<T> {
-        let buffer = Buffer::new(CAPACITY).expect("memory for the first buffer");
+        let buffer = Buffer::<T>::new(CAPACITY).expect("memory for the first buffer");
         // The indexes begin where one below the empty deque is still a number.
         Deque {
-            bottom: OwnLine(AtomicUsize::new(2)),
-            buffer: AtomicPtr::new(buffer),
+            bottom: AtomicUsize::new(2),
+            // SAFETY: just made.
+            slots: Cell::new(unsafe { (*buffer).slots.as_ptr() }),
+            mask: Cell::new(CAPACITY - 1),
             is_alone,
             top: OwnLine(AtomicUsize::new(2)),
+            buffer: AtomicPtr::new(buffer),
         }
     }
 
-    #[inline]
-    fn buffer(&self) -> &Buffer<T> {
-        // Acquire for thieves; the owner has stored it.
-        // SAFETY: buffers are freed with the deque, or by the owner when nobody else knows them.
-        unsafe { &*self.buffer.load(Ordering::Acquire) }
-    }
-
+    /// Owner only.
     #[inline]
     fn slot(&self, index: usize) -> &AtomicPtr<T> {
-        self.buffer().slot(index)
+        // SAFETY: the owner's buffer has as many slots as the mask and one, and only the owner replaces it.
+        unsafe { &*self.slots.get().add(index & self.mask.get()) }
     }
 
     /// How many there are; out of date at once unless the owner asks and nobody steals.
@@ -112,7 +126,7 @@ impl<T> Deque<T> {
     pub fn len(&self) -> usize {
         let top = self.top.0.load(Ordering::Acquire);
         // While the owner takes the last item, `bottom` may be less.
-        (self.bottom.0.load(Ordering::Acquire)).saturating_sub(top)
+        (self.bottom.load(Ordering::Acquire)).saturating_sub(top)
     }
 
     #[inline]
@@ -123,13 +137,12 @@ impl<T> Deque<T> {
     /// Owner only. Gives the item back when there is no room.
     #[inline]
     pub fn push(&self, item: *mut T) -> Result<(), *mut T> {
-        let bottom = self.bottom.0.load(Ordering::Relaxed);
-        let buffer = self.buffer();
-        if bottom - self.top.0.load(Ordering::Acquire) >= buffer.slots.len() {
+        let bottom = self.bottom.load(Ordering::Relaxed);
+        if bottom - self.top.0.load(Ordering::Acquire) > self.mask.get() {
             return Err(item);
         }
-        buffer.slot(bottom).store(item, Ordering::Relaxed);
-        self.bottom.0.store(bottom + 1, Ordering::Release);
+        self.slot(bottom).store(item, Ordering::Relaxed);
+        self.bottom.store(bottom + 1, Ordering::Release);
         Ok(())
     }
 
@@ -138,7 +151,7 @@ impl<T> Deque<T> {
     /// # Errors
     /// All stay, and there is no memory for more.
     pub fn make_room(&self, mut keep: impl FnMut(*mut T) -> bool) -> Result<(), OutOfMemory> {
-        let bottom = self.bottom.0.load(Ordering::Relaxed);
+        let bottom = self.bottom.load(Ordering::Relaxed);
         let mut top = self.top.0.load(Ordering::Acquire);
         while !self.move_top(top, bottom - top) {
             top = self.top.0.load(Ordering::Acquire);
@@ -152,13 +165,13 @@ impl<T> Deque<T> {
                 end += 1;
             }
         }
-        let (kept, capacity) = (end - bottom, self.buffer().slots.len());
+        let (kept, capacity) = (end - bottom, self.mask.get() + 1);
         let grown = if kept > capacity / 2 {
             self.grow(bottom, end)
         } else {
             Ok(())
         };
-        self.bottom.0.store(end, Ordering::Release);
+        self.bottom.store(end, Ordering::Release);
         grown.or(if kept < capacity {
             Ok(())
         } else {
@@ -168,7 +181,8 @@ impl<T> Deque<T> {
 
     /// Moves what lies between the indexes to a buffer of twice the size. The deque is empty for everybody else.
     fn grow(&self, start: usize, end: usize) -> Result<(), OutOfMemory> {
-        let buffer = Buffer::new(self.buffer().slots.len() * 2)?;
+        let capacity = (self.mask.get() + 1) * 2;
+        let buffer = Buffer::new(capacity)?;
         for index in start..end {
             let item = self.slot(index).load(Ordering::Relaxed);
             // SAFETY: fresh.
@@ -177,6 +191,8 @@ impl<T> Deque<T> {
         let old = self.buffer.load(Ordering::Relaxed);
         // SAFETY: as above; nobody else reads the old one where nobody steals.
         unsafe {
+            self.slots.set((*buffer).slots.as_ptr());
+            self.mask.set(capacity - 1);
             if self.is_alone {
                 drop(Box::from_raw(old));
             } else {
@@ -190,7 +206,7 @@ impl<T> Deque<T> {
     /// Owner only: takes the newest item.
     #[inline]
     pub fn pop(&self) -> Option<*mut T> {
-        let bottom = self.bottom.0.load(Ordering::Relaxed);
+        let bottom = self.bottom.load(Ordering::Relaxed);
         // `top` only grows: what looks empty is.
         if self.top.0.load(Ordering::Relaxed) >= bottom {
             return None;
@@ -199,7 +215,7 @@ impl<T> Deque<T> {
         let top = self.lower_bottom(newest);
         let is_ours = top < newest || top == newest && self.move_top(top, 1);
         if top >= newest {
-            self.bottom.0.store(bottom, Ordering::Relaxed);
+            self.bottom.store(bottom, Ordering::Relaxed);
         }
         is_ours.then(|| self.slot(newest).load(Ordering::Relaxed))
     }
@@ -207,7 +223,7 @@ impl<T> Deque<T> {
     /// Owner only: lowers `bottom` to `index`; the `top` that all thieves respect from here on if it is less.
     #[inline]
     fn lower_bottom(&self, index: usize) -> usize {
-        self.bottom.0.store(index, Ordering::Relaxed);
+        self.bottom.store(index, Ordering::Relaxed);
         if !self.is_alone {
             fence(Ordering::SeqCst);
         }
@@ -231,7 +247,7 @@ impl<T> Deque<T> {
     pub fn take_oldest(&self, out: &mut [*mut T]) -> usize {
         loop {
             let top = self.top.0.load(Ordering::Acquire);
-            let len = self.bottom.0.load(Ordering::Relaxed) - top;
+            let len = self.bottom.load(Ordering::Relaxed) - top;
             let count = len.min(out.len());
             if count == 0 {
                 return 0;
@@ -248,7 +264,7 @@ impl<T> Deque<T> {
     /// Owner only: takes `item` if that is the newest, the second newest or the oldest; whether it was, and nobody has stolen it.
     #[inline]
     pub fn remove(&self, item: *mut T) -> bool {
-        let bottom = self.bottom.0.load(Ordering::Relaxed);
+        let bottom = self.bottom.load(Ordering::Relaxed);
         let top = self.top.0.load(Ordering::Relaxed);
         if top >= bottom {
             return false;
@@ -267,12 +283,12 @@ impl<T> Deque<T> {
     fn remove_second(&self, bottom: usize) -> bool {
         let second = bottom - 2;
         if self.lower_bottom(second) >= second {
-            self.bottom.0.store(bottom, Ordering::Relaxed);
+            self.bottom.store(bottom, Ordering::Relaxed);
             return false;
         }
         let newest = self.slot(second + 1).load(Ordering::Relaxed);
         self.slot(second).store(newest, Ordering::Relaxed);
-        self.bottom.0.store(second + 1, Ordering::Release);
+        self.bottom.store(second + 1, Ordering::Release);
         true
     }
 
@@ -281,10 +297,12 @@ impl<T> Deque<T> {
         loop {
             let top = self.top.0.load(Ordering::Acquire);
             fence(Ordering::SeqCst);
-            if top >= self.bottom.0.load(Ordering::Acquire) {
+            if top >= self.bottom.load(Ordering::Acquire) {
                 return None;
             }
-            let item = self.slot(top).load(Ordering::Relaxed);
+            // SAFETY: buffers are freed with the deque.
+            let buffer = unsafe { &*self.buffer.load(Ordering::Acquire) };
+            let item = buffer.slot(top).load(Ordering::Relaxed);
             if self.move_top(top, 1) {
                 return Some(item);
             }

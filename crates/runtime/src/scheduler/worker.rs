@@ -10,20 +10,24 @@ use crate::coroutine::{Coroutine, Ended, State};
 use crate::deadlines;
 use crate::failure::Failure;
 use crate::future::{self, Future, Spawned};
+use crate::in_place::{self, InPlace};
 use crate::lock::SpinMutex;
-use crate::memory::{self, OutOfMemory};
+use crate::memory::{self, Magazine, OutOfMemory};
 use crate::node_memory;
 use crate::os_thread::OsThread;
 use crate::sanitize;
 use crate::stack::Cache;
 use crate::unwind::fatal;
-use crate::value::{self, print};
+use crate::value::{self, block, print};
 use echo_abi::layout::EntryDesc;
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::CString;
 use std::io;
+use std::mem::offset_of;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering,
+};
 use std::time::Duration;
 
 /// Turns in a row that `run_next` may take before the queue has one.
@@ -92,6 +96,11 @@ pub struct Worker {
     thread: SpinMutex<Option<Thread>>,
     scheduler: AtomicPtr<Scheduler>,
     own: UnsafeCell<Own>,
+    /// Of calls in place, free, linked through `previous`; of the worker's thread only, and `arch`.
+    pub records: Cell<*mut InPlace>,
+    /// For `arch`, while the thread runs coroutines: its free pieces of the size of most futures, or null; and its number of live blocks.
+    pieces: Cell<*mut Magazine>,
+    live: Cell<*const AtomicI64>,
 }
 
 // SAFETY: `own` is used by the worker's thread only; see `own()`.
@@ -153,6 +162,18 @@ pub struct Own {
 }
 
 impl Worker {
+    /// Of the parts that `arch` looks at.
+    pub const UNSTARTED_OFFSET: usize = offset_of!(Worker, unstarted);
+    pub const TOMBSTONES_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, tombstones);
+    pub const RECORDS_OFFSET: usize = offset_of!(Worker, records);
+    pub const PIECES_OFFSET: usize = offset_of!(Worker, pieces);
+    pub const LIVE_OFFSET: usize = offset_of!(Worker, live);
+    pub const WAS_ROBBED_OFFSET: usize = offset_of!(Worker, was_robbed);
+    pub const NEXT_ID_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, next_id);
+    pub const LAST_ID_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, last_id);
+    pub const UNTIL_WAKE_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, until_wake);
+    pub const LACKS_MEMORY_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, lacks_memory);
+
     pub fn new(index: usize, node: usize, workers: usize) -> Worker {
         Worker {
             index,
@@ -191,6 +212,9 @@ impl Worker {
                 steals: 0,
                 far_steals: 0,
             }),
+            records: Cell::new(ptr::null_mut()),
+            pieces: Cell::new(ptr::null_mut()),
+            live: Cell::new(ptr::null()),
         }
     }
 
@@ -333,7 +357,7 @@ impl Worker {
             };
             let Spawned { callee, slot } = future::start(future);
             (*coroutine).set_identity(callee);
-            begin(coroutine, slot, slot, future::completion(future));
+            begin(coroutine, slot, slot, future::completion_of_spawned(future));
             (*coroutine).set_state(State::Ready);
             Some(coroutine)
         }
@@ -526,6 +550,8 @@ impl Worker {
             *self.thread.lock() = Some(Thread::own());
             // SAFETY: on this worker's thread.
             unsafe { self.own().cache.keep_last() };
+            self.live.set(block::live_of_thread());
+            self.pieces.set(memory::magazine(future::SMALLEST_BYTES));
             self.scheduler().monitor_bell.rouse();
             while !self.scheduler().stopping.load(Ordering::Relaxed) {
                 match self.next() {
@@ -539,6 +565,8 @@ impl Worker {
             *self.thread.lock() = None;
             // SAFETY: on this worker's thread.
             unsafe { self.own().cache.empty() };
+            self.pieces.set(ptr::null_mut());
+            in_place::free_records(self);
             memory::thread_ends();
             arch::set_worker(ptr::null_mut());
         }));

@@ -272,6 +272,16 @@ thread_local! {
     static TALLY: Cell<*const Tally> = const { Cell::new(ptr::null()) };
 }
 
+/// The number of live blocks that the calling thread counts in; nobody else writes to it.
+pub fn live_of_thread() -> *const AtomicI64 {
+    let tally = match TALLY.get() {
+        tally if tally.is_null() => new_tally(),
+        tally => tally,
+    };
+    // SAFETY: tallies are never freed.
+    unsafe { &raw const (*tally).live }
+}
+
 #[inline]
 fn count_live(change: i64) {
     let mut tally = TALLY.get();
