@@ -11,7 +11,7 @@
 //! * The worker's queue: what else wakes there, and what yields. First in, first out; others steal half.
 //! * The injector of a node: what comes from other threads, and what overflows a queue, the oldest first.
 //! * The preempted of a node: coroutines that the monitor has interrupted after a long turn, the first one first. They run when a worker finds nothing else, so that what
-//!   computes does not hold up what answers; and when they are due.
+//!   computes does not hold up what answers; and when they are due. Where a crowd waits (`worker::CROWD`), they queue like all others.
 //!
 //! Who has nothing to run looks from near to far (`node`): at the injectors, then at the queues of the workers of its own NUMA node, in a random order, then
 //! at those of other nodes. Who wakes a worker takes a near one.

@@ -59,6 +59,8 @@ const MIN_BACKOFF: u32 = 1;
 const MAX_BACKOFF: u32 = 1 << 13;
 /// Ids a worker takes at a time.
 const ID_BLOCK: u64 = 64;
+/// Where so many wait to be started, or in the injector, what computes is not put behind them.
+const CROWD: usize = 128;
 /// Coroutines taken from the injector at a time.
 const INJECTOR_BATCH: usize = 32;
 /// Coroutines at most that are moved from the deque to the queue before the one that yields.
@@ -999,7 +1001,9 @@ impl Worker {
                 Reason::Park => finish_park(coroutine, left.value),
                 Reason::Yield | Reason::Preempted => {
                     (*coroutine).set_state(State::Ready);
-                    if self.overlong_turn.load(Ordering::Relaxed) == turn + 1 {
+                    // It is not to wait for a crowd, which it may be spawning and awaiting itself.
+                    let is_crowded = self.unstarted.len().max(self.home().injector.len()) >= CROWD;
+                    if !is_crowded && self.overlong_turn.load(Ordering::Relaxed) == turn + 1 {
                         self.put_preempted(coroutine);
                         return;
                     }
