@@ -123,7 +123,7 @@ pub struct Handle {
 #[repr(transparent)]
 struct Static<T>(UnsafeCell<T>);
 
-// SAFETY: nothing is written to them; `learned_class` belongs to segmented stacks, which C functions have not.
+// SAFETY: nothing is written to them; what is learned belongs to segmented stacks, which C functions have not.
 unsafe impl<T> Sync for Static<T> {}
 // SAFETY: the pointers in descriptors point to constants.
 unsafe impl<T> Send for Static<T> {}

@@ -255,7 +255,10 @@ unsafe fn learn(entry: *const EntryDesc, learned: &std::sync::atomic::AtomicU32)
                 _ => 0,
             };
         }
-        learned.store(word, Relaxed);
+        // Others may be constants.
+        if (*entry).stack == STACK_SEGMENTED {
+            learned.store(word, Relaxed);
+        }
         word
     }
 }

@@ -94,13 +94,18 @@ pub unsafe fn begin(future: *mut Future, waiting: Waiting) -> Option<Outcome> {
     }
 }
 
-/// A record, of unknown contents, for a call that begins on this worker: the calls of a worker recycle theirs.
+/// A record, of unknown contents but for its worker, for a call that begins on this one: the calls of a worker recycle theirs.
 #[inline]
 fn take_record(worker: &Worker) -> Option<*mut InPlace> {
     let record = worker.records.get();
     if record.is_null() {
         let fresh: *mut InPlace = memory::take(size_of::<InPlace>()).cast();
-        return (!fresh.is_null()).then_some(fresh);
+        if fresh.is_null() {
+            return None;
+        }
+        // SAFETY: fresh memory of that size. `arch` does not write this word.
+        unsafe { (&raw mut (*fresh).worker).write(ptr::from_ref(worker)) };
+        return Some(fresh);
     }
     // SAFETY: a record in the list is nobody's; the list belongs to this thread.
     worker.records.set(unsafe { (*record).previous });

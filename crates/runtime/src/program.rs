@@ -382,7 +382,7 @@ wake-ups         {wake_ups}
 preemptions      {preemptions}
 big segments     {big} reserved
 page stacks      {pages} reserved
-slabs of 1 MiB   {slabs}
+slabs            {slabs}
 "
     )
 }

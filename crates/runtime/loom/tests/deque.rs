@@ -91,6 +91,19 @@ fn an_owner_that_pops_and_a_thief_share_the_items() {
     });
 }
 
+/// The thief may see `bottom` only after a pop has lowered it.
+#[test]
+fn what_is_pushed_and_popped_beside_a_thief_is_whole() {
+    check(3, || {
+        let deque = Arc::new(Deque::new(false));
+        let thief = thief(&deque);
+        (0..2).for_each(|number| deque.push(item(number)).expect("room"));
+        let popped = pop_all(&deque);
+        let stolen = thief.join().expect("it does not panic");
+        assert_complete([popped, stolen], 2);
+    });
+}
+
 #[test]
 fn a_thief_that_steals_several_meets_an_owner_that_pops() {
     check(3, || {

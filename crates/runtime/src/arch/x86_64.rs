@@ -773,14 +773,14 @@ pub unsafe extern "C" fn await_future() {
         "mov rbp, rsp",
         ".cfi_def_cfa_register rbp",
         "mov r11, qword ptr [rip + echo_tls@gottpoff]",
-        // rax: the coroutine, rcx: the worker
+        // rax: the coroutine, rcx: the worker, r8: the entry, read before the claim: a thief claims first, and replaces it then
+        "mov r8, qword ptr [rdi + {desc}]",
         "cmp word ptr [rdi + {lock}], {free_and_waiting}",
         "jne 10f",
         "mov rax, qword ptr fs:[r11]",
         "test rax, rax",
         "je 10f",
         "mov rcx, qword ptr fs:[r11 + 16]",
-        "mov r8, qword ptr [rdi + {desc}]",
         "cmp dword ptr [rdi], 0", // plain
         "jle 10f",
         "test dword ptr [r8 + {learned}], {word}",
@@ -816,7 +816,8 @@ pub unsafe extern "C" fn await_future() {
         "je 40f",
         "dec qword ptr [rcx + {bottom}]",
         "32: mov r8, qword ptr [rdi + {desc}]",
-        "mov byte ptr [rdi + {claim}], {taken}",
+        // the claim, and the free lock beside it, in one: generated code reads both soon
+        "mov word ptr [rdi + {lock}], {free_and_taken}",
         ".cfi_remember_state",
         "push rbx",
         "push r12",
@@ -978,9 +979,8 @@ pub unsafe extern "C" fn await_future() {
         "ret",
         ".cfi_endproc",
         lock = const FUTURE_LOCK_OFFSET,
-        claim = const FUTURE_LOCK_OFFSET + 1,
         free_and_waiting = const FREE_AND_WAITING,
-        taken = const TAKEN,
+        free_and_taken = const TAKEN as u16 * 0x100,
         state = const FUTURE_STATE_OFFSET,
         completed = const future::COMPLETED,
         desc = const future::DESC_OFFSET,

@@ -220,10 +220,11 @@ impl<T> Deque<T> {
         is_ours.then(|| self.slot(newest).load(Ordering::Relaxed))
     }
 
-    /// Owner only: lowers `bottom` to `index`; the `top` that all thieves respect from here on if it is less.
+    /// Owner only: lowers `bottom` to `index`; the `top` that all thieves respect from here on if it is less. With release ordering: a thief that sees the lower value
+    /// gets what was pushed before as well.
     #[inline]
     fn lower_bottom(&self, index: usize) -> usize {
-        self.bottom.store(index, Ordering::Relaxed);
+        self.bottom.store(index, Ordering::Release);
         if !self.is_alone {
             fence(Ordering::SeqCst);
         }
@@ -309,10 +310,10 @@ impl<T> Deque<T> {
         }
     }
 
-    /// Steals half of the items, oldest first, for `thief`, whose owner is calling: one to run, the rest is pushed there. `thief` is empty. One by one: of
+    /// Steals half of the items, rounded up, oldest first, for `thief`, whose owner is calling: one to run, the rest is pushed there. `thief` is empty. One by one: of
     /// several at once the owner could pop the newest before they are taken.
     pub fn steal_into(&self, thief: &Deque<T>) -> Option<*mut T> {
-        let rest = (self.len() / 2).min(STEAL_BATCH.min(CAPACITY) - 1);
+        let rest = (self.len().saturating_sub(1) / 2).min(STEAL_BATCH.min(CAPACITY) - 1);
         let first = self.steal()?;
         for item in (0..rest).map_while(|_| self.steal()) {
             let pushed = thief.push(item);

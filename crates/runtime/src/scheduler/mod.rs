@@ -23,7 +23,7 @@
 //! * in the queue with n before it: queue and deque take turns, and `run_next` has at most [`worker::MAX_STREAK`] in a row in between: at most
 //!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, one more in every [`worker::FAIRNESS_PERIOD`], and now and then one that was preempted.
 //! * in the deque with n older ones: every `FAIRNESS_PERIOD` turns the oldest of the deque or of the injector has a turn, in turn when both hold something:
-//!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets all those run first that wait in the deque.
+//!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets the oldest of the deque run first, up to 256.
 //! * in the injector with n before it: the same; `worker::FOREIGN_PERIOD` times as much if no worker of that node runs.
 //! * among the preempted of a node with n before it: a time, as it is their turns that are long. A worker that has had none of them for
 //!   `monitor::PREEMPTED_PATIENCE` while some wait gives its next turn to one. With the monitor's tick of 5 ms and turns of at most 10 ms, that is

@@ -43,9 +43,11 @@ const DUE_PREEMPTED: u8 = 2;
 /// How long a coroutine that has run must have waited before another worker may take it, in nanoseconds, at first. Those of a group that talk to each other wait
 /// less, and lose more by being torn apart; moving one costs a microsecond or two of cache misses.
 const STEAL_AFTER_NS: u64 = 10_000;
-/// What was taken should keep the thief busy for so long. If it does not, it comes from such a group, and is woken again where the rest of it runs: then the thief is
-/// twice as patient the next time, up to the limit.
+/// What was taken should keep the thief busy for so long, or for so long each when they were coroutines that had not started. If it does not, it comes from such
+/// a group, and is woken again where the rest of it runs, or its parent had run it in place for less: then the thief is twice as patient the next time, up to
+/// the limit.
 const WORTH_STEALING_NS: u64 = 20_000;
+const WORTH_STARTING_NS: u64 = 500;
 const MAX_STEAL_AFTER_NS: u64 = 16 * STEAL_AFTER_NS;
 /// A queue of so many is taken from at once: moving half of it pays anyhow.
 const LONG_QUEUE: u32 = 32;
@@ -57,6 +59,8 @@ const SEARCH_PAUSES: u32 = 32;
 /// Coroutines that become ready between two wake-ups that turned out useless: at first, and at most.
 const MIN_BACKOFF: u32 = 1;
 const MAX_BACKOFF: u32 = 1 << 13;
+/// The same while nobody sleeps, or somebody searches anyway.
+const BUSY_BACKOFF: u32 = 8;
 /// Ids a worker takes at a time.
 const ID_BLOCK: u64 = 64;
 /// Where so many wait to be started, or in the injector, what computes is not put behind them.
@@ -141,7 +145,8 @@ pub struct Own {
     streak: u32,
     /// Turns given to preempted coroutines because they were due.
     preempted_due: u64,
-    /// About how many of the deque are run in place already.
+    /// How many were run in place that are not known to have left the deque, since its newest end was last cleared of them. A hint: those that were stolen before
+    /// are in another deque, and those that lie deeper are forgotten until they are met.
     tombstones: usize,
     /// A coroutine has found no memory to start: there may be none for others.
     lacks_memory: bool,
@@ -155,12 +160,19 @@ pub struct Own {
     /// How many more coroutines must become ready before this worker wakes a sleeper; and how many it will be the next time.
     until_wake: u32,
     backoff: u32,
-    /// How long what has run must have waited before this worker steals it; and when it last did, until that has been judged.
+    /// How long what has run must have waited before this worker steals it, and, when it is more than at first, also what has not started; and what it stole last,
+    /// until that has been judged.
     steal_after_ns: u64,
-    stole_at_ns: Option<u64>,
+    loot: Option<Loot>,
     steals: u64,
     /// Of these, from workers of other nodes.
     far_steals: u64,
+}
+
+/// When something was stolen, and how long it must last to have been worth it.
+struct Loot {
+    at_ns: u64,
+    worth_ns: u64,
 }
 
 impl Worker {
@@ -210,7 +222,7 @@ impl Worker {
                 until_wake: 0,
                 backoff: MIN_BACKOFF,
                 steal_after_ns: STEAL_AFTER_NS,
-                stole_at_ns: None,
+                loot: None,
                 steals: 0,
                 far_steals: 0,
             }),
@@ -308,10 +320,11 @@ impl Worker {
     pub fn take_own(&self, future: *mut Future) -> bool {
         let taken = self.unstarted.remove(future);
         // SAFETY: on this worker's thread; not kept across calls.
-        if taken && unsafe { self.own().tombstones } > 0 {
-            self.bury_tombstones();
+        if unsafe { self.own().tombstones } == 0 {
+            return taken;
         }
-        taken
+        self.bury_tombstones();
+        taken || self.unstarted.remove(future)
     }
 
     /// A coroutine is run in place that was not taken out of its deque, most likely this one. Owner only.
@@ -325,6 +338,7 @@ impl Worker {
     fn bury_tombstones(&self) {
         // SAFETY: on this worker's thread; not kept across calls. What is taken from the deque is alive.
         unsafe {
+            self.own().tombstones = 0;
             while let Some(newest) = self.unstarted.pop() {
                 if !future::claim(newest).is_tombstone() {
                     let pushed = self.unstarted.push(newest);
@@ -332,13 +346,7 @@ impl Worker {
                     return;
                 }
                 future::bury(newest);
-                let own = self.own();
-                own.tombstones = own.tombstones.saturating_sub(1);
-                if own.tombstones == 0 {
-                    return;
-                }
             }
-            self.own().tombstones = 0;
         }
     }
 
@@ -429,20 +437,26 @@ impl Worker {
         let own = unsafe { self.own() };
         if own.until_wake > 0 && !self.was_robbed.load(Ordering::Relaxed) {
             own.until_wake -= 1;
-        } else if self.scheduler().idle.should_wake() {
-            self.wake_thief();
+        } else {
+            self.offer_now();
         }
     }
 
     #[cold]
-    fn wake_thief(&self) {
+    fn offer_now(&self) {
         // SAFETY: on this worker's thread; not kept across calls.
         let own = unsafe { self.own() };
-        own.backoff = if self.was_robbed.swap(false, Ordering::Relaxed) {
-            MIN_BACKOFF
-        } else {
-            (own.backoff * 2).min(MAX_BACKOFF)
-        };
+        let was_robbed = self.was_robbed.swap(false, Ordering::Relaxed);
+        if was_robbed {
+            own.backoff = MIN_BACKOFF;
+        }
+        if !self.scheduler().idle.should_wake() {
+            own.until_wake = BUSY_BACKOFF;
+            return;
+        }
+        if !was_robbed {
+            own.backoff = (own.backoff * 2).min(MAX_BACKOFF);
+        }
         own.until_wake = own.backoff;
         self.scheduler().wake_near(self.node);
     }
@@ -841,31 +855,28 @@ impl Worker {
         let reach = if is_last { rings.len() } else { 1 };
         self.mark_queues(&rings[..reach]);
         let start_ns = deadlines::now_ns();
-        let end_ns = start_ns + self.patience_ns(start_ns);
-        while deadlines::now_ns() < end_ns {
+        let patience_ns = self.patience_ns(start_ns);
+        let takes_unstarted = patience_ns == STEAL_AFTER_NS;
+        while deadlines::now_ns() < start_ns + patience_ns {
             let found = self
-                .take_from_victim(&rings[..1], |victim| self.steal_ready(victim))
+                .take_from_victim(&rings[..1], |victim| {
+                    self.steal_ready(victim, takes_unstarted)
+                })
                 .or_else(|| self.take_injected_nearby());
             if found.is_some() {
                 return found;
             }
             (0..SEARCH_PAUSES).for_each(|_| std::hint::spin_loop());
         }
-        let found = self.take_from_victim(&rings[..reach], |victim| self.steal_waiting(victim));
-        if found.is_some() {
-            // SAFETY: on this worker's thread; not kept across calls.
-            unsafe { self.own().stole_at_ns = Some(deadlines::now_ns()) };
-        }
-        found
+        self.take_from_victim(&rings[..reach], |victim| self.steal_waiting(victim))
     }
 
     /// How long others may leave something waiting, for a worker that has just run out of what it has taken.
     fn patience_ns(&self, now_ns: u64) -> u64 {
         // SAFETY: on this worker's thread; not kept across calls.
         let own = unsafe { self.own() };
-        if let Some(stole_at_ns) = own.stole_at_ns.take() {
-            let lasted_ns = now_ns.saturating_sub(stole_at_ns);
-            own.steal_after_ns = if lasted_ns < WORTH_STEALING_NS {
+        if let Some(Loot { at_ns, worth_ns }) = own.loot.take() {
+            own.steal_after_ns = if now_ns.saturating_sub(at_ns) < worth_ns {
                 (own.steal_after_ns * 2).min(MAX_STEAL_AFTER_NS)
             } else {
                 STEAL_AFTER_NS
@@ -883,8 +894,8 @@ impl Worker {
     }
 
     /// Takes from a worker that has more than it is likely to run at once.
-    fn steal_ready(&self, victim: &Worker) -> Option<*mut Coroutine> {
-        if victim.unstarted.len() >= 2 {
+    fn steal_ready(&self, victim: &Worker, takes_unstarted: bool) -> Option<*mut Coroutine> {
+        if takes_unstarted && victim.unstarted.len() >= 2 {
             return self.steal_unstarted(victim);
         }
         if victim.queue.len() >= LONG_QUEUE {
@@ -899,13 +910,23 @@ impl Worker {
         let mark = unsafe { self.own().marks[victim.index] };
         self.steal_unstarted(victim).or_else(|| {
             let has_waited = victim.queue.holds_since(mark);
-            has_waited.then(|| victim.queue.steal_into(&self.queue))?
+            let stolen = has_waited.then(|| victim.queue.steal_into(&self.queue))??;
+            self.note_loot(WORTH_STEALING_NS);
+            Some(stolen)
         })
+    }
+
+    fn note_loot(&self, worth_ns: u64) {
+        let at_ns = deadlines::now_ns();
+        // SAFETY: on this worker's thread; not kept across calls.
+        unsafe { self.own().loot = Some(Loot { at_ns, worth_ns }) };
     }
 
     /// Half of those that have not started, the oldest to run.
     fn steal_unstarted(&self, victim: &Worker) -> Option<*mut Coroutine> {
         let oldest = victim.unstarted.steal_into(&self.unstarted)?;
+        let count = 1 + self.unstarted.len() as u64;
+        self.note_loot(count.min(WORTH_STEALING_NS / WORTH_STARTING_NS) * WORTH_STARTING_NS);
         self.start_coroutine(oldest)
             .or_else(|| self.pop_unstarted())
     }
