@@ -384,7 +384,7 @@ impl Dump<'_> {
             }
             ExprKind::Call(call) => self.call(call),
             ExprKind::Spawn(call) => format!("spawn {}", self.call(call)),
-            ExprKind::AwaitCall(call) => format!("await spawn {}", self.call(call)),
+            ExprKind::AwaitCall(call) => format!("await {}", self.call(call)),
             ExprKind::Await(inner) => format!("(await {})", self.expr(inner)),
             ExprKind::TryAwait(inner) => format!("(try await {})", self.expr(inner)),
             ExprKind::NewChan(capacity) => {

@@ -245,7 +245,7 @@ pub enum ExprKind {
     Call(Call),
     /// A coroutine; type `Future[T]` of the call's result. Also an unawaited call of an async function.
     Spawn(Call),
-    /// `await f(x)` on a direct call of an async function, or of a spawned call: may run inline. Type `T`.
+    /// `await f(x)` on a direct call of an async function: may run inline. Type `T`.
     AwaitCall(Call),
     Await(Box<Expr>),
     /// `try await`: `Result[T]`.

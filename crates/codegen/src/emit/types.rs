@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use echo_abi::layout::{FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET};
+use echo_abi::layout::{
+    FUTURE_CLAIM_OFFSET, FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET,
+};
 use echo_sema::types::{Ty, TyKind};
 
 use super::debug::COUNT;
@@ -184,10 +186,13 @@ done:
             "  %state.place = getelementptr i8, ptr %block, i64 {FUTURE_STATE_OFFSET}
   %state = load atomic i32, ptr %state.place acquire, align 4
   %lock.place = getelementptr i8, ptr %block, i64 {FUTURE_LOCK_OFFSET}
-  %lock = load atomic i16, ptr %lock.place acquire, align 2
+  %lock = load atomic i8, ptr %lock.place acquire, align 1
+  %claim.place = getelementptr i8, ptr %block, i64 {FUTURE_CLAIM_OFFSET}
+  %claim = load atomic i8, ptr %claim.place acquire, align 1
+  %held = or i8 %lock, %claim
   %outcome = and i32 %state, {FUTURE_OUTCOME}
   %resolved = icmp eq i32 %outcome, {FUTURE_RESOLVED}
-  %unlocked = icmp eq i16 %lock, 0
+  %unlocked = icmp eq i8 %held, 0
   %last = icmp eq i32 %count, 1
   %settled = and i1 %resolved, %unlocked
   %alone = and i1 %settled, %last

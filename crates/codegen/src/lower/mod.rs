@@ -4,7 +4,7 @@
 //! - Every function of the program is lowered once, as `Normal` (the program's entry as `Entry`), under its own number.
 //! - What else is needed is a [`Wrapper`], made on first use: `f$entry` starts `f` as a coroutine, `f$deferred` runs it at a function's end,
 //!   `f$closure` is `f` as a value, `Mutex.update` and `Once.do` hold what must be given up also when the function they call panics.
-//! - `await f(x)` and `await spawn f(x)` are plain calls: the caller has nothing else to do, and a panic passes through either way.
+//! - `await f(x)` of an async function is a plain call: the caller has nothing else to do, and a panic passes through either way.
 //!
 //! # Values that cross to other coroutines
 //! The runtime makes them shared, always in the function that takes them over: `echo_spawn` and `echo_future_on_done` (arguments), the end of

@@ -1,6 +1,7 @@
 //! Types and owned values for tests, and the check that no block is left.
 
 use echo_abi::layout::{DESC_MANAGED, FieldDesc, Kind, TypeDesc};
+use echo_runtime::lock::{SpinGuard, SpinMutex};
 use echo_runtime::outcome::{Outcome, RAISE, RETURN};
 use echo_runtime::panic::Exception;
 use echo_runtime::value::{
@@ -11,14 +12,13 @@ use echo_runtime::value::{
 use std::cmp::Ordering;
 use std::mem::MaybeUninit;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub type Desc = &'static TypeDesc;
 
 /// Runs a test alone, and checks that it leaves no block behind.
 pub fn checked(test: impl FnOnce()) {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    static ALONE: SpinMutex<()> = SpinMutex::new(());
+    let _alone = ALONE.lock();
     let before = live_blocks();
     test();
     assert_eq!(live_blocks() - before, 0, "blocks left behind");
@@ -81,15 +81,16 @@ fn zero_of(kind: Kind, layout: &Layout, fields: &[FieldDesc]) -> Vec<u64> {
 }
 
 /// All types made, so that nobody takes them for leaks.
-static TYPES: Mutex<Vec<Made>> = Mutex::new(Vec::new());
+/// Behind a lock that the sanitizers see, as that above: the standard library's is not instrumented.
+static TYPES: SpinMutex<Vec<Made>> = SpinMutex::new(Vec::new());
 
 struct Made(Desc);
 
 // SAFETY: types do not change.
 unsafe impl Send for Made {}
 
-fn types() -> MutexGuard<'static, Vec<Made>> {
-    TYPES.lock().unwrap_or_else(PoisonError::into_inner)
+fn types() -> SpinGuard<'static, Vec<Made>> {
+    TYPES.lock()
 }
 
 fn leak(desc: TypeDesc) -> Desc {

@@ -151,8 +151,10 @@ impl<'a> Checker<'a> {
         let Some((future, value)) = self.future(operand, "await") else {
             return broken(span);
         };
+        // One that is spawned is a coroutine of its own, with its own stack and locks, also when it is awaited at once.
+        let is_spawned = matches!(operand.without_parens().kind, Ast::Spawn(_));
         let kind = match future.kind {
-            ExprKind::Spawn(call) => ExprKind::AwaitCall(call),
+            ExprKind::Spawn(call) if !is_spawned => ExprKind::AwaitCall(call),
             _ => ExprKind::Await(Box::new(future)),
         };
         node(kind, value, span)
