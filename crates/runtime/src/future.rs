@@ -35,6 +35,7 @@ mod combine;
 pub use callbacks::on_done;
 pub use combine::{all, race};
 
+use crate::channel::copy_value;
 use crate::claim::{self, Claim};
 use crate::coroutine::{Completion, Ended, Identity};
 use crate::door::{AtomicPtr, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -293,7 +294,8 @@ unsafe fn post(
         }
         let id = worker.take_id();
         let future = create_sized(bytes, entry.cast(), state, id + 1, position)?;
-        copy_value(args, result_slot(future), size_of_value((*entry).args));
+        let args_bytes = size_of_value((*entry).args);
+        copy_value(args, result_slot(future), args_bytes as u32);
         claim(future).publish();
         if worker.push_unstarted(future).is_err() {
             claim(future).take_for_sure();
@@ -775,26 +777,6 @@ unsafe fn unpin(future: *mut Future) {
     }
 }
 
-/// Copies a value: mostly one word or two.
-#[inline]
-unsafe fn copy_value(from: *const u8, to: *mut u8, bytes: usize) {
-    let copy_word = |index: usize| {
-        // SAFETY: the caller's places have so many bytes and do not overlap, here and below.
-        unsafe {
-            to.cast::<u64>()
-                .add(index)
-                .write_unaligned(from.cast::<u64>().add(index).read_unaligned())
-        }
-    };
-    match bytes {
-        0 => {}
-        8 => copy_word(0),
-        16 => (0..2).for_each(copy_word),
-        // SAFETY: see above.
-        _ => unsafe { ptr::copy_nonoverlapping(from, to, bytes) },
-    }
-}
-
 impl Future {
     /// The value's type if it holds references.
     fn managed(&self) -> Option<&'static TypeDesc> {
@@ -809,7 +791,7 @@ impl Future {
 
     unsafe fn copy(&self, from: *const u8, to: *mut u8) {
         // SAFETY: both places hold a value; they never overlap.
-        unsafe { copy_value(from, to, size_of_value(self.result())) }
+        unsafe { copy_value(from, to, size_of_value(self.result()) as u32) }
     }
 
     fn slot(&self) -> *const u8 {

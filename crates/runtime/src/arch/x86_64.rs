@@ -580,6 +580,9 @@ macro_rules! outcome_stub {
 
 /// Body of the stub of `echo_spawn`: an outcome stub, but for what is most common: the future is small, there is a piece for it and room in the deque, and nobody
 /// has to be woken. Then this does what [`future`](crate::future) does, in the same order, and never leaves the stack in use.
+///
+/// # Safety
+/// Called by generated code only, on a coroutine's stack or a plain thread's, with the arguments that the table of symbols says.
 #[unsafe(naked)]
 pub unsafe extern "C" fn spawn() {
     naked_asm!(
@@ -705,6 +708,9 @@ pub unsafe extern "C" fn spawn() {
 }
 
 /// Body of the stub of `echo_free`: a plain stub, but for blocks of the size of most futures, while the worker has room for the piece.
+///
+/// # Safety
+/// Called by generated code only, on a coroutine's stack or a plain thread's, with the arguments that the table of symbols says.
 #[unsafe(naked)]
 pub unsafe extern "C" fn free() {
     naked_asm!(
@@ -763,6 +769,9 @@ pub unsafe extern "C" fn free() {
 ///       | rbx r12 r13 r14 r15    |
 /// rsp > | alignment              |
 /// ```
+///
+/// # Safety
+/// Called by generated code only, on a coroutine's stack or a plain thread's, with the arguments that the table of symbols says.
 #[unsafe(naked)]
 pub unsafe extern "C" fn await_future() {
     naked_asm!(

@@ -6,7 +6,8 @@
 //! A callback that gets its future as the first argument has none in its record: the waiter knows it. What owns the future meanwhile is said in
 //! [`future`](super).
 
-use super::{Future, PENDING, call_back, share_args};
+use super::{Future, PENDING, call_back, share_args, size_of_value};
+use crate::channel::copy_value;
 use crate::door::Ordering::Relaxed;
 use crate::handle;
 use crate::memory;
@@ -127,12 +128,6 @@ unsafe fn function_type(entry: *const EntryDesc) -> &'static TypeDesc {
     value::field_type(unsafe { &*(*entry).args }, 1)
 }
 
-/// Bytes of the arguments of an entry.
-unsafe fn args_bytes(entry: *const EntryDesc) -> usize {
-    // SAFETY: descriptors live as long as the program.
-    unsafe { (*entry).args.as_ref() }.map_or(0, |desc| desc.size as usize)
-}
-
 /// Bytes of a record with so many of arguments.
 #[inline]
 fn record_bytes(args_bytes: usize) -> usize {
@@ -203,7 +198,7 @@ impl Group {
             let args_bytes = if refers {
                 WORD_BYTES
             } else {
-                args_bytes(entry)
+                size_of_value((*entry).args)
             };
             let record_bytes = record_bytes(args_bytes);
             let least = size_of::<Group>() + record_bytes;
@@ -252,7 +247,7 @@ impl Group {
         unsafe {
             let record = Group::record(self, self.len, args_bytes);
             record.cast::<u64>().write(position.into());
-            copy_args(args, record.add(POSITION_BYTES), args_bytes);
+            copy_value(args, record.add(POSITION_BYTES), args_bytes as u32);
         }
         self.len += 1;
     }
@@ -275,17 +270,6 @@ impl Group {
                 }
             }
             memory::give(this.cast(), (*this).bytes());
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn copy_args(from: *const u8, to: *mut u8, bytes: usize) {
-    // SAFETY: both places have so many bytes and do not overlap.
-    unsafe {
-        match bytes {
-            WORD_BYTES => to.cast::<u64>().write(from.cast::<u64>().read_unaligned()),
-            _ => ptr::copy_nonoverlapping(from, to, bytes),
         }
     }
 }

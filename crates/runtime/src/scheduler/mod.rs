@@ -195,7 +195,6 @@ pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
 pub const CANNOT_START: &str = "out of memory: cannot start a coroutine";
 
 /// The end of a coroutine that cannot start.
-///
 #[cold]
 pub fn cannot_start(coroutine: &Identity) -> Ended {
     let origin = coroutine.origin();
