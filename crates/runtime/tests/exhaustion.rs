@@ -20,7 +20,8 @@ unsafe extern "C" {
 }
 
 const SCENE: &str = "ECHO_TEST_EXHAUSTION";
-const COROUTINES: usize = 200;
+/// More than find a stack in the regions there are and in one more: the last mapping that the system allows.
+const COROUTINES: usize = 2000;
 
 #[test]
 fn no_mapping_for_a_stack() {
