@@ -53,6 +53,6 @@ fn insert(
         wanted,
         data,
     );
-    scheduler::timer_added();
+    scheduler::timer_added(deadline_ns);
     id
 }

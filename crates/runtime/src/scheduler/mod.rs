@@ -388,9 +388,15 @@ pub fn timer_shard() -> usize {
 }
 
 /// A timer was added: sleepers must know when that happened outside the workers.
-pub fn timer_added() {
-    if arch::current_worker().is_null() {
-        visit(|scheduler| scheduler.wake_near(scheduler.nodes.here()));
+pub fn timer_added(deadline_ns: u64) {
+    match current_worker() {
+        Some(worker) => worker.scheduler().monitor_bell.expect_timer(deadline_ns),
+        None => {
+            visit(|scheduler| {
+                scheduler.wake_near(scheduler.nodes.here());
+                scheduler.monitor_bell.expect_timer(deadline_ns);
+            });
+        }
     }
 }
 

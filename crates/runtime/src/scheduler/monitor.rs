@@ -4,8 +4,8 @@
 //! that is in the same turn for [`TICK`] has what it keeps from the others handed on, and its coroutine is asked to yield, again and again until it does, when it
 //! has computed for [`PATIENCE`] since it was first seen: within two ticks, if the system lets the thread run. When nobody waits for it, it has longer.
 //!
-//! While no worker sleeps, nobody else looks at the clock: then the monitor ticks faster as long as there are timers, and when one is overdue, whatever runs since the
-//! tick before is asked to yield.
+//! While no sleeper keeps the time of the next timer, nobody else looks at the clock: then the monitor looks when that is due, whoever adds one that is due long before that
+//! rings, and when one is overdue, whatever runs since the look before is asked to yield.
 //!
 //! What yields to that and has computed waits until nobody else does (see the fairness of `scheduler`), or until the monitor finds that a worker has run none of that
 //! kind for [`PREEMPTED_PATIENCE`].
@@ -16,21 +16,24 @@ use super::Scheduler;
 use super::worker::Worker;
 use crate::deadlines;
 use crate::memory;
-use crate::os_thread::OsThread;
+use crate::os_thread::{self, OsThread};
 use crate::sanitize::sync::{Condvar, Mutex, MutexGuard};
 use crate::stack;
 use crate::unwind::fatal;
 use crate::value::print;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// Memory that was not used for so long is given back to the system.
 const TRIM_PERIOD: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(5);
-/// The tick while all workers are busy and there are timers: how late these may be, roughly. It is shorter when one is due before, but not by much, as each tick may cost
-/// every worker a turn.
+/// The time it wants of a processor at once, which is little, so that the system lets it run at once where workers compute on all of them: with the usual slice it may have
+/// to wait for the next tick of the system's clock (4 ms).
+const SLICE: Duration = Duration::from_micros(100);
+/// The tick where timers of short duration are likely: after one was overdue, and when workers begin to wake. It spares those who add them a ring.
 const TIMER_TICK: Duration = Duration::from_millis(1);
+/// The shortest tick, as each may cost every worker a turn: how late timers may be, roughly.
 const LEAST_TICK: Duration = Duration::from_micros(500);
 /// CPU time that a coroutine may be seen to take while others wait: a little less than one tick, and than two while nobody waits.
 const PATIENCE: Duration = Duration::from_millis(4);
@@ -58,6 +61,8 @@ pub struct Bell {
     ring: Condvar,
     /// The monitor waits for a worker to wake. Set while the lock is held.
     sleeps: AtomicBool,
+    /// When the monitor looks next, while it waits for that; 0 otherwise. Set while the lock is held.
+    looks_at_ns: AtomicU64,
 }
 
 impl Bell {
@@ -76,6 +81,44 @@ impl Bell {
             self.ring.notify_all();
             drop(over);
         }
+    }
+
+    /// A timer was added, after which whoever did so may compute for long.
+    #[inline]
+    pub fn expect_timer(&self, deadline_ns: u64) {
+        let late_ns = deadline_ns.saturating_add(LEAST_TICK.as_nanos() as u64);
+        if late_ns < self.looks_at_ns.load(Ordering::SeqCst) {
+            self.hasten();
+        }
+    }
+
+    /// Has the monitor look again at when it is to look.
+    #[cold]
+    fn hasten(&self) {
+        if self.looks_at_ns.swap(0, Ordering::SeqCst) != 0 {
+            // As above.
+            let over = self.lock();
+            self.ring.notify_all();
+            drop(over);
+        }
+    }
+
+    /// Waits for a ring, or for the time that `tick` tells, at most [`TICK`]. A timer that `tick` does not see yet is added by somebody who sees
+    /// that the monitor waits: both do so in sequentially consistent order.
+    fn wait_for_tick<'a>(
+        &self,
+        over: MutexGuard<'a, bool>,
+        tick: impl FnOnce(u64) -> Duration,
+    ) -> MutexGuard<'a, bool> {
+        let now_ns = deadlines::now_ns();
+        let looks_at_ns = |tick: Duration| now_ns + tick.as_nanos() as u64;
+        self.looks_at_ns.store(looks_at_ns(TICK), Ordering::SeqCst);
+        let tick = tick(now_ns);
+        self.looks_at_ns
+            .fetch_min(looks_at_ns(tick), Ordering::SeqCst);
+        let over = self.wait(over, Some(tick));
+        self.looks_at_ns.store(0, Ordering::SeqCst);
+        over
     }
 
     /// Waits for a ring, or until the time is up.
@@ -115,12 +158,13 @@ fn trim(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
 }
 
 fn watch(scheduler: &'static Scheduler, seen: &mut [Seen]) {
+    os_thread::ask_for_slice(SLICE);
     let all_asleep = || scheduler.idle.all_asleep();
     let bell = &scheduler.monitor_bell;
     let mut over = bell.lock();
     let mut trim_at = Instant::now() + TRIM_PERIOD;
     let mut may_trim = true;
-    let mut saw_timer = false;
+    let mut expects_timer = false;
     while !*over {
         if may_trim && Instant::now() >= trim_at {
             // Without the lock: it takes a while, and workers that wake must not wait for it.
@@ -138,11 +182,12 @@ fn watch(scheduler: &'static Scheduler, seen: &mut [Seen]) {
             }
             bell.sleeps.store(false, Ordering::SeqCst);
             may_trim |= !all_asleep();
+            expects_timer = true;
             continue;
         }
         may_trim = true;
-        over = bell.wait(over, Some(tick(scheduler, saw_timer)));
-        saw_timer = look_if_awake(scheduler, seen);
+        over = bell.wait_for_tick(over, |now_ns| tick(scheduler, expects_timer, now_ns));
+        expects_timer = look_if_awake(scheduler, seen);
     }
 }
 
@@ -166,15 +211,15 @@ fn hand_on_stranded(scheduler: &Scheduler, worker: &Worker) {
     drop(sleepers);
 }
 
-/// Time until the next look. Where a timer was overdue, another one is likely to follow soon.
-fn tick(scheduler: &Scheduler, saw_timer: bool) -> Duration {
-    let is_anyone_asleep = scheduler.idle.sleeping.load(Ordering::SeqCst) != 0;
+/// Time until the next look.
+fn tick(scheduler: &Scheduler, expects_timer: bool, now_ns: u64) -> Duration {
+    let longest = if expects_timer { TIMER_TICK } else { TICK };
     let next_ns = deadlines::next_ns();
-    if is_anyone_asleep || next_ns == deadlines::NEVER && !saw_timer {
-        return TICK;
+    if scheduler.idle.wake_at_ns.load(Ordering::SeqCst) <= next_ns {
+        return longest;
     }
-    let left_ns = next_ns.saturating_sub(deadlines::now_ns());
-    Duration::from_nanos(left_ns).clamp(LEAST_TICK, TIMER_TICK)
+    let left = Duration::from_nanos(next_ns.saturating_sub(now_ns));
+    left.clamp(LEAST_TICK, longest)
 }
 
 /// What the monitor has seen of a worker.
@@ -256,4 +301,29 @@ fn look(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
         scheduler.wake_near(node);
     }
     overdue
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[test]
+    fn a_timer_due_before_the_next_look_ends_the_wait() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let bell = Bell::default();
+        thread::scope(|scope| {
+            let over = bell.lock();
+            scope.spawn(|| {
+                while bell.looks_at_ns.load(Ordering::SeqCst) == 0 {
+                    thread::yield_now();
+                }
+                bell.expect_timer(deadlines::NEVER);
+                assert_ne!(bell.looks_at_ns.load(Ordering::SeqCst), 0);
+                bell.expect_timer(0);
+            });
+            drop(bell.wait_for_tick(over, |_| HOUR));
+        });
+        assert_eq!(bell.looks_at_ns.load(Ordering::SeqCst), 0);
+    }
 }

@@ -238,7 +238,7 @@ impl Worker {
     }
 
     #[inline]
-    fn scheduler(&self) -> &'static Scheduler {
+    pub(super) fn scheduler(&self) -> &'static Scheduler {
         // SAFETY: set before any thread or coroutine exists; the scheduler outlives its workers.
         unsafe { &*self.scheduler.load(Ordering::Relaxed) }
     }
