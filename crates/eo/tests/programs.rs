@@ -2,7 +2,7 @@
 //!
 //! `x.out` is the expected standard output (must exist), `x.err` the expected standard error (empty when missing),
 //! `x.code` the expected exit code (0 when missing), `x.args` command-line options for `eo run`, one per line.
-//! Every program is run with 1, 2 and 8 workers; it must leave no live block behind.
+//! Every program is run with 1, 2, 3 and 64 workers; it must leave no live block behind.
 //! `UPDATE_EXPECT=1 cargo test` writes the files anew.
 
 use std::fs;
@@ -12,7 +12,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 const EO: &str = env!("CARGO_BIN_EXE_eo");
-const WORKERS: [&str; 3] = ["1", "2", "8"];
+const WORKERS: [&str; 4] = ["1", "2", "3", "64"];
 
 #[test]
 fn examples_run_as_expected() {
