@@ -107,6 +107,21 @@ impl Failure {
         !self.0.observed.swap(true, Ordering::AcqRel)
     }
 
+    /// The same failure for another future, whose it is from now on to be awaited or reported.
+    pub fn handed_on(&self) -> Failure {
+        self.observe();
+        let inner = &*self.0;
+        Failure(Arc::new(Inner {
+            kind: inner.kind,
+            message: inner.message.clone(),
+            position: inner.position,
+            origin: inner.origin.clone(),
+            trace: inner.trace.clone(),
+            cause: inner.cause.clone(),
+            observed: AtomicBool::new(false),
+        }))
+    }
+
     pub fn is_observed(&self) -> bool {
         self.0.observed.load(Ordering::Acquire)
     }
@@ -153,8 +168,15 @@ impl Failure {
         let _ = writeln!(text, ": {}", inner.message);
         let addresses = inner.trace.iter();
         let sites = addresses.flat_map(|&address| position::of_address(address));
+        let mut sites: Vec<Site> = sites.take(MAX_TRACE).collect();
+        // The position says more than the address: that of a `select` is one for all its cases.
+        if let (Some(exact), Some(innermost)) = (site, sites.first_mut())
+            && (exact.function, exact.file) == (innermost.function, innermost.file)
+        {
+            *innermost = exact;
+        }
         let lines: Vec<String> = sites
-            .take(MAX_TRACE)
+            .iter()
             .map(|site| format!("  at {} ({}:{})\n", site.function, site.file, site.line))
             .collect();
         write_folded(&lines, text);

@@ -66,6 +66,8 @@ const RUNNING: u32 = 4;
 const ABANDONED: u32 = 8;
 /// There has never been one.
 const DETACHED: u32 = 16;
+/// A [race](combine) that looked at it is decided: its failure is nothing to report. Set under the lock, while it is pending.
+const LOST: u32 = 32;
 /// As [`arch`](crate::arch) settles the future of a coroutine that only the caller knows.
 pub const COMPLETED: u32 = RUNNING | RESOLVED;
 
@@ -576,7 +578,10 @@ unsafe fn fail_onto(future: *mut Future, failure: Failure, claimed: &mut Claimed
         if this.settled_or_lock() != PENDING {
             return false;
         }
-        failure.watch();
+        match this.state.load(Relaxed) & LOST {
+            0 => failure.watch(),
+            _ => _ = failure.observe(),
+        }
         (&raw mut (*future).slot.failure).write(ManuallyDrop::new(failure));
         Future::publish(future, REJECTED, claimed);
         true
@@ -721,7 +726,7 @@ unsafe fn abandon(future: *mut Future) {
         this.base.lock.lock();
         let state = this.state.load(Relaxed);
         this.state.store(state | ABANDONED, Relaxed);
-        if state == RUNNING {
+        if state & !LOST == RUNNING {
             this.base.lock.unlock();
             return;
         }
@@ -875,6 +880,19 @@ impl Future {
     /// One pin more. Under the lock.
     fn add_pin(&self) {
         self.pins.store(self.pins.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Nobody who looked at it is told how it ends. Under the lock.
+    unsafe fn lose(&self) {
+        match self.outcome() {
+            PENDING => {
+                let state = self.state.load(Relaxed);
+                self.state.store(state | LOST, Relaxed);
+            }
+            // SAFETY: rejected.
+            REJECTED => _ = unsafe { self.failure() }.observe(),
+            _ => {}
+        }
     }
 
     /// Publishes the slot of a pending future and releases the lock, which the caller holds; whoever waited is claimed.

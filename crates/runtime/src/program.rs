@@ -5,7 +5,7 @@
 //!   `defer`s do not run. The exit code is what main returned, or 2 where that is 0 and a failure was reported.
 //! * Main failed: its failure is reported, the program ends at once with 2.
 //! * Main is blocked and nothing can make progress: a deadlock, reported; 2.
-//! * `exit(n)`: at once.
+//! * `exit(n)`: at once, with `n`, also where a failure is reported.
 //!
 //! With [`Options::check_leaks`] coroutines that are blocked for ever are cancelled at the end, so that everything they own is given up, and the
 //! live blocks are counted.
@@ -439,12 +439,8 @@ pub unsafe extern "C" fn echo_start(
 // ---- rows of the symbol table
 
 pub unsafe extern "C" fn echo_exit(code: i64) {
-    let failed = failure::report_unobserved();
-    exit_process(if failed && code as i32 == 0 {
-        FAILURE_CODE
-    } else {
-        code as i32
-    })
+    failure::report_unobserved();
+    exit_process(code as i32)
 }
 
 pub unsafe fn echo_yield(_position: i32) -> Outcome {

@@ -224,6 +224,25 @@ fn a_race_is_settled_once_and_forgets_the_loser() {
     });
 }
 
+/// Catches a loser whose failure is reported though a race stood for somebody who awaits it.
+#[test]
+fn a_race_sees_the_failures_of_all() {
+    model(2, || {
+        let promises = [Promise::new(), Promise::new()];
+        let failing = with(&promises[0], |promise| promise.reject("lost"));
+        let settling = with(&promises[1], |promise| promise.resolve(1));
+        let race = race(&futures(promises.each_ref()));
+        match race.wait() {
+            Ok(value) => assert_eq!(value, 1),
+            Err(why) => assert_eq!(why, "lost"),
+        }
+        assert!(join(failing) && join(settling));
+        // SAFETY: alive.
+        let failure = unsafe { future::failure(promises[0].as_ptr()) };
+        assert!(failure.is_some_and(|failure| failure.is_observed()));
+    });
+}
+
 /// Catches a count of missing futures that is not one atomic step.
 #[test]
 fn all_is_settled_after_the_last() {

@@ -6,6 +6,9 @@
 //! future goes away unsettled, or when the callback is taken out of its queue again, which a race does (under that future's lock) as soon as its
 //! outcome is known, so that a long-lived future does not collect the callbacks of finished races.
 //!
+//! Either stands for somebody who awaits every one of its futures: their failures are not reported. The one that settles the result is
+//! [handed on](Failure::handed_on) to that. A race that is decided marks the futures still pending as [lost](super::LOST) when it withdraws.
+//!
 //! `all` counts down and reads the values when the last future is resolved, once, in order: linear however many there are. The first
 //! failure, in time, settles it.
 
@@ -191,20 +194,18 @@ impl Gather {
         }
     }
 
-    /// The first failure settles the result. `all` stands for somebody who awaits every one of its futures, so it has seen the others.
+    /// The first failure settles the result.
     unsafe fn one_rejected(&self, failure: &Failure, claimed: &mut Claimed) {
-        let first = self.decide();
-        if first {
-            // SAFETY: the result is owned.
-            unsafe { fail_onto(self.result, failure.clone(), claimed) };
+        if !self.decide() {
+            failure.observe();
+            return;
         }
-        match self.rule {
-            // SAFETY: the caller holds a reference of its own.
-            Rule::Race if first => unsafe { self.withdraw() },
-            Rule::All(_) if !first => {
-                failure.observe();
+        // SAFETY: the result is owned; the caller holds a reference of its own.
+        unsafe {
+            fail_onto(self.result, failure.handed_on(), claimed);
+            if let Rule::Race = self.rule {
+                self.withdraw();
             }
-            _ => {}
         }
     }
 
@@ -248,7 +249,7 @@ impl Gather {
         }
     }
 
-    /// Takes back the callbacks that have not run.
+    /// Takes back the callbacks that have not run; how the others end does not matter any more.
     unsafe fn withdraw(&self) {
         for (index, &future) in self.futures.iter().enumerate() {
             // SAFETY: the futures are kept; links are changed under their locks. The caller holds a reference of its own.
@@ -259,6 +260,7 @@ impl Gather {
                 if queued {
                     (*future).waiters.remove(node);
                 }
+                (*future).lose();
                 (*future).base.lock.unlock();
                 if queued {
                     self.references.fetch_sub(1, Release);
