@@ -21,6 +21,7 @@ mod concurrency;
 mod conditionals;
 mod constants;
 mod conversions;
+mod early;
 mod expected;
 mod expressions;
 mod foreign;
@@ -167,7 +168,8 @@ impl<'a> Checker<'a> {
         self.check_queue();
         self.warn_unused_declarations();
         self.warn_unused_globals();
-        let globals = std::mem::take(&mut self.globals).into_program(&mut entry);
+        let mut globals = std::mem::take(&mut self.globals).into_program(&mut entry);
+        self.check_early_reads(&entry, &mut globals);
         let entry_id = self.add_function(entry);
         let mut diagnostics = self.diagnostics;
         diagnostics.sort_by_key(|found| (found.span.file, found.span.start, found.span.end));

@@ -7,6 +7,7 @@ pub mod dump;
 pub mod exhaustive;
 pub mod typed;
 pub mod types;
+pub mod walk;
 
 pub use check::{Checked, check};
 pub use dump::dump;

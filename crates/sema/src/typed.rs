@@ -61,12 +61,14 @@ pub struct Variant {
 }
 
 /// A top-level `let` that some function reads. (One that only top-level statements use is a local of [`Program::entry`].)
-/// It holds the zero value (or, where the type has none, must not be read: reading panics "`x` is not initialised yet") until its `let` runs, as an assignment in `entry`.
+/// Its `let` is an assignment in `entry`.
 #[derive(Debug)]
 pub struct Global {
     pub name: String,
     pub ty: Ty,
     pub span: Span,
+    /// A function may read it before its `let` has run: that panics "`x` is not initialised yet".
+    pub may_be_early: bool,
 }
 
 #[derive(Debug)]

@@ -182,6 +182,9 @@ impl<'a> Lexer<'a> {
             '“' | '”' | '„' => Some("strings are written with straight quotes: \"…\""),
             '‘' | '’' => Some("characters are written with straight quotes: '…'"),
             '`' => Some("strings are written \"…\"; `+` joins text and values"),
+            '$' if self.peek() == Some('"') => {
+                Some("strings are written \"…\", without a prefix; `+` joins text and values")
+            }
             '#' if self.peek() == Some('[') => Some("there are no attributes: leave it out"),
             '#' => Some("comments start with `//`"),
             '~' => Some("bits are flipped with `x ^ -1`"),

@@ -574,6 +574,7 @@ fn globals() {
         ("names", build.strings),
     ] {
         build.program.globals.push(typed::Global {
+            may_be_early: false,
             name: name.to_string(),
             ty,
             span: NOWHERE,

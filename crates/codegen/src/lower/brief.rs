@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use echo_sema::typed::{Block, Builtin, Callee, ExprKind, FuncId, Program, StmtKind};
 
-use super::effects::{Node, is_quiet_kind, walk_block};
+use echo_sema::walk::{Node, walk_block};
+
+use super::effects::is_quiet_kind;
 
 /// A call of a function that takes more steps than this is not brief: a strip of turns must end within a fraction of a millisecond.
 const MOST_STEPS: usize = 128;
@@ -31,7 +33,7 @@ impl Brief {
             let taken = match node {
                 Node::Expr(expr) => self.expr(program, &expr.kind, depth),
                 Node::Stmt(stmt) => is_simple(&stmt.kind).then_some(1),
-                Node::Changed(_) => Some(0),
+                Node::Call(_) | Node::Changed(_) => Some(0),
             };
             steps = steps
                 .zip(taken)

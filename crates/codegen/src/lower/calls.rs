@@ -139,7 +139,7 @@ impl<'p> Body<'_, 'p> {
                 let others: Vec<&Expr> = call.args.iter().collect();
                 let callee_value = self.stable(callee, &others);
                 vars.push(self.in_var(callee_value, callee.span));
-                Runs::Value
+                Runs::Value(self.value_name(callee).into())
             }
         };
         let args = self.arguments(&call.args, &[]);
@@ -157,6 +157,15 @@ impl<'p> Body<'_, 'p> {
             result,
         };
         (self.lowering.wrapper(wrapper, call.span), vars)
+    }
+
+    /// What reports call a function value: as the variable it was in.
+    fn value_name(&self, callee: &Expr) -> &str {
+        match callee.kind {
+            ExprKind::Local(local) => self.builder.name(self.local(local)),
+            ExprKind::Global(global) => &self.program().globals[global.0 as usize].name,
+            _ => "function value",
+        }
     }
 
     /// As declared, where they are: an argument that never comes has no type of its own.

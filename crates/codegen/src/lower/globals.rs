@@ -84,7 +84,7 @@ impl<'p> Body<'_, 'p> {
 
     /// Panics when the global has no value yet.
     pub fn check_initialised(&mut self, global: GlobalId, span: Span) {
-        let Some(flag) = self.prepared().flag_of(global) else {
+        let Some(flag) = self.prepared().flag_of(global).filter(|_| !self.is_main) else {
             return;
         };
         let dst = self.builder.temp(Ty::BOOL);

@@ -20,7 +20,7 @@
 //! under the lock, which emission takes for one instruction: it must not fail, so all that can fail comes before. Functions of the program that
 //! are given a reference to a global work on a copy that is stored back, as they may fail or wait. Either way readers see the old value or the new one.
 //! Other functions read snapshots, but for globals that are assigned once.
-//! For a global without zero value there is a hidden `bool`, set by the first assignment and looked at by every read.
+//! For a global that may be read too early there is a hidden `bool`, set by the first assignment and looked at by every read in a function.
 
 mod body;
 mod brief;

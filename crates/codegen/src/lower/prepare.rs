@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use echo_sema::typed::{Function, Global, GlobalId, Program, Root, Stmt, StmtKind};
 use echo_sema::types::{Ty, TyKind};
+use echo_sema::walk::{Node, walk_block};
 
-use super::effects::{Node, walk_block};
 use super::unsure::unsure_locals;
 use crate::layout;
 
@@ -14,7 +14,7 @@ pub struct Prepared {
     references: HashMap<Ty, Ty>,
     /// `T` to `Option[T]`, of locals that may have no value.
     options: HashMap<Ty, Ty>,
-    /// The hidden `bool` of a global without zero value.
+    /// The hidden `bool` of a global that may be read before it has been assigned.
     flags: HashMap<GlobalId, GlobalId>,
     /// Globals of one block that only their `let` assigns.
     constants: HashSet<GlobalId>,
@@ -119,10 +119,10 @@ fn map_parts(program: &Program, function: &Function) -> Vec<Ty> {
 }
 
 fn add_flags(program: &mut Program) -> HashMap<GlobalId, GlobalId> {
-    let without_zero: Vec<usize> = (0..program.globals.len())
-        .filter(|&number| !layout::has_zero(program, program.globals[number].ty))
+    let early: Vec<usize> = (0..program.globals.len())
+        .filter(|&number| program.globals[number].may_be_early)
         .collect();
-    without_zero
+    early
         .into_iter()
         .map(|number| {
             let global = &program.globals[number];
@@ -130,6 +130,7 @@ fn add_flags(program: &mut Program) -> HashMap<GlobalId, GlobalId> {
                 name: format!("{} is initialised", global.name),
                 ty: Ty::BOOL,
                 span: global.span,
+                may_be_early: false,
             };
             program.globals.push(flag);
             let flag = GlobalId(program.globals.len() as u32 - 1);

@@ -6,10 +6,10 @@
 use echo_sema::display::type_name;
 use echo_sema::typed::{ExprKind, Function, LocalId, Program, SelectKind, StmtKind};
 use echo_sema::types::{Ty, TyKind};
+use echo_sema::walk::{Node, walk_block};
 use echo_syntax::span::Span;
 
 use super::body::{Body, text, whole};
-use super::effects::{Node, walk_block};
 use crate::ir::{Op, Operand, Place, Step, Var};
 use crate::layout;
 

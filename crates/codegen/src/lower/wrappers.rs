@@ -1,5 +1,7 @@
 //! Functions that the program does not have: the entries of coroutines and deferred calls, functions as values, and those that hold a lock.
 
+use std::rc::Rc;
+
 use echo_sema::typed::{Builtin, FuncId, Function};
 use echo_sema::types::{Ty, TyKind};
 use echo_syntax::span::Span;
@@ -38,11 +40,11 @@ pub enum Wrapper {
 }
 
 /// What an entry runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     Function(FuncId),
-    /// A function value, the first argument.
-    Value,
+    /// A function value, the first argument; and what reports call it.
+    Value(Rc<str>),
     Builtin(Builtin),
     /// A runtime function that takes the arguments as they are.
     Runtime(&'static str),
@@ -56,7 +58,7 @@ pub fn lower(lowering: &mut Lowering<'_>, wrapper: &Wrapper, span: Span) -> ir::
             params,
             call,
             result,
-        } => entry(lowering, *runs, params, *call, *result, span),
+        } => entry(lowering, runs, params, *call, *result, span),
         Wrapper::Closure(function, ty) => closure(lowering, *function, *ty),
         Wrapper::OnDone { future, function } => on_done(lowering, *future, *function, span),
         Wrapper::Update {
@@ -70,7 +72,7 @@ pub fn lower(lowering: &mut Lowering<'_>, wrapper: &Wrapper, span: Span) -> ir::
 
 fn entry(
     lowering: &mut Lowering<'_>,
-    runs: Target,
+    runs: &Target,
     params: &[Ty],
     call: Ty,
     result: Ty,
@@ -96,13 +98,13 @@ fn entry(
 }
 
 /// As reports name it, and where it is.
-fn target_name(lowering: &Lowering<'_>, runs: Target, span: Span) -> (String, Span) {
+fn target_name(lowering: &Lowering<'_>, runs: &Target, span: Span) -> (String, Span) {
     match runs {
         Target::Function(id) => {
             let function = &lowering.program.functions[id.0 as usize];
             (function.name.clone(), function.span)
         }
-        Target::Value => ("function value".to_string(), span),
+        Target::Value(name) => (name.to_string(), span),
         Target::Builtin(builtin) => (format!("{builtin:?}"), span),
         Target::Runtime(symbol) => (symbol.to_string(), span),
     }
@@ -110,9 +112,9 @@ fn target_name(lowering: &Lowering<'_>, runs: Target, span: Span) -> (String, Sp
 
 impl Body<'_, '_> {
     /// Makes the call of an entry.
-    fn run(&mut self, runs: Target, mut args: Vec<Operand>, call: Ty, span: Span) -> Operand {
+    fn run(&mut self, runs: &Target, mut args: Vec<Operand>, call: Ty, span: Span) -> Operand {
         match runs {
-            Target::Function(function) => {
+            &Target::Function(function) => {
                 let dst = self.result_var(call);
                 let op = Op::Call {
                     dst,
@@ -122,11 +124,11 @@ impl Body<'_, '_> {
                 self.builder.emit(op, span);
                 value_of(dst)
             }
-            Target::Value => {
+            Target::Value(_) => {
                 let callee = args.remove(0);
                 self.call_function(callee, args, span)
             }
-            Target::Builtin(builtin) => {
+            &Target::Builtin(builtin) => {
                 let args: Vec<Argument> = args.into_iter().map(Argument::Value).collect();
                 let given = Given {
                     args: &args,
@@ -135,7 +137,7 @@ impl Body<'_, '_> {
                 };
                 self.builtin(builtin, &given)
             }
-            Target::Runtime(symbol) => {
+            &Target::Runtime(symbol) => {
                 let args = args.into_iter().map(RtArg::Value).collect();
                 self.runtime(symbol, args, call, span)
             }
@@ -183,7 +185,7 @@ fn closure(lowering: &mut Lowering<'_>, id: FuncId, ty: Ty) -> ir::Function {
         body.runtime("echo_spawn", args, result, span)
     } else {
         let args = params.into_iter().map(Operand::Var).collect();
-        body.run(Target::Function(id), args, result, span)
+        body.run(&Target::Function(id), args, result, span)
     };
     let value = (!body.is_void(result)).then_some(value);
     body.return_value(value, span);

@@ -141,7 +141,9 @@ impl<'a> Checker<'a> {
                     _ => "a type",
                 };
                 let message = format!("`{}` is {what} and cannot be called", name.name);
-                self.error(code::NOT_CALLABLE, message, name.span);
+                let mut diagnostic = Diagnostic::error(code::NOT_CALLABLE, message, name.span);
+                diagnostic.help = super::conversions::made_by(&name.name);
+                self.report(diagnostic);
                 self.broken_call(args, span)
             }
             Entity::Enclosing => {

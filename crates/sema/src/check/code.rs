@@ -72,6 +72,8 @@ pub const NO_ZERO_VALUE: &str = "E0233";
 pub const TOO_LARGE: &str = "E0234";
 /// A type that lacks what an operation asks of it.
 pub const UNFIT_TYPE: &str = "E0235";
+/// A global that is read before it has a value.
+pub const EARLY_READ: &str = "E0236";
 
 /// A `let` in a loop that updates a variable outside of it.
 pub const LET_UPDATES: &str = "W0001";

@@ -86,7 +86,11 @@ impl<'a> Checker<'a> {
                 let function = functions.find(|function| function.id == Some(*id));
                 function.map_or_else(String::new, |function| function.name.clone())
             }
-            Callee::Value(_) => "spawn".to_string(),
+            Callee::Value(callee) => match callee.kind {
+                ExprKind::Local(local) => self.body.locals[local.0 as usize].name.clone(),
+                ExprKind::Global(global) => self.global_name(global).0,
+                _ => "function value".to_string(),
+            },
             Callee::Builtin(builtin) => format!("{builtin:?}").to_lowercase(),
         }
     }
@@ -142,7 +146,10 @@ impl<'a> Checker<'a> {
         self.report(
             Diagnostic::error(code::BAD_REFERENCE, message, span)
                 .with_note("a reference lives for one call that is made right there")
-                .with_help("share state through a channel, `sync.Mutex` or `sync.Atomic`"),
+                .with_help(match word {
+                    "defer" => "make the call where the function ends; what is deferred takes values and handles (channels, `sync.Mutex`, …)",
+                    _ => "call it without `spawn`, right there; coroutines share state through a channel, `sync.Mutex` or `sync.Atomic`",
+                }),
         );
     }
 
@@ -404,7 +411,9 @@ impl<'a> Checker<'a> {
                         "`?` takes an `Option` or a `Result`, not `{}`",
                         self.show(value.ty)
                     );
-                    self.error(code::BAD_PROPAGATION, message, span);
+                    let mut diagnostic = Diagnostic::error(code::BAD_PROPAGATION, message, span);
+                    diagnostic.help = is_await(operand).then(|| TRY_AWAIT.to_string());
+                    self.report(diagnostic);
                 }
                 return broken(span);
             }
@@ -494,4 +503,13 @@ fn has_reference_call(block: &Block) -> bool {
         .as_deref()
         .or(effect)
         .is_some_and(|call| matches!(call.kind, ExprKind::Call(_) | ExprKind::Spawn(_)))
+}
+
+/// What to write where a failure of what is awaited is looked at.
+pub(super) const TRY_AWAIT: &str =
+    "`await` gives the value itself, and raises a failure again; `try await` gives a `Result`";
+
+/// `await e`
+pub(super) fn is_await(expr: &ast::Expr) -> bool {
+    matches!(expr.without_parens().kind, Ast::Unary(UnaryOp::Await, _, _))
 }

@@ -5,7 +5,7 @@ use echo_syntax::{Diagnostic, Span};
 
 use super::constants::constant;
 use super::expected::{Want, broken, node};
-use super::{Checker, code, is_open};
+use super::{Checker, code, foreign, is_open};
 use crate::typed::{Conversion, Expr, ExprKind};
 use crate::types::{Ty, TyKind};
 
@@ -18,7 +18,9 @@ impl<'a> Checker<'a> {
             }
             if ty != Ty::ERROR {
                 let message = format!("a conversion to `{}` takes one value", self.show(ty));
-                self.error(code::WRONG_COUNT, message, span);
+                let mut diagnostic = Diagnostic::error(code::WRONG_COUNT, message, span);
+                diagnostic.help = made_by(&self.show(ty));
+                self.report(diagnostic);
             }
             return broken(span);
         };
@@ -125,4 +127,9 @@ impl<'a> Checker<'a> {
         diagnostic.help = help;
         self.report(diagnostic);
     }
+}
+
+/// How a value of a type that cannot be called is made.
+pub(super) fn made_by(name: &str) -> Option<String> {
+    foreign::maker(name).map(|maker| format!("it is made by `{maker}`"))
 }

@@ -2,7 +2,7 @@
 //!
 //! They are looked up only for names that mean nothing here: a program may use all of them for its own things.
 
-use crate::types::TyKind;
+use crate::types::{Ty, TyKind, Types};
 
 /// Names of values, functions and modules.
 const NAMES: &[(&[&str], &str)] = &[
@@ -107,6 +107,10 @@ const MEMBERS: &[(&[&str], &str)] = &[
         &["clone", "copy", "dup"],
         "leave it out: assigning a value copies it",
     ),
+    (
+        &["await"],
+        "`await` stands in front of a future: `await spawn f(x)`; a call of a plain function gives its value at once",
+    ),
 ];
 
 const SIZED_MEMBERS: &[(&[&str], &str)] = &[
@@ -132,6 +136,12 @@ const ARRAY_MEMBERS: &[(&[&str], &str)] = &[
     (&["first"], "write `xs[0]`"),
     (&["last"], "write `xs[len(xs) - 1]`"),
 ];
+
+/// Of arrays of futures.
+const FUTURES_MEMBERS: &[(&[&str], &str)] = &[(
+    &["join", "await", "wait", "wait_all", "join_all"],
+    "write `await all(futures)`",
+)];
 
 const MAP_MEMBERS: &[(&[&str], &str)] = &[
     (&["insert", "set", "put", "add"], "write `m[key] = value`"),
@@ -195,8 +205,38 @@ pub(super) fn module_help(path: &str) -> Option<&'static str> {
     find(&[NAMES], path)
 }
 
+/// What to write instead of a method of an array of futures.
+pub(super) fn futures_help(types: &Types, ty: Ty, name: &str) -> Option<&'static str> {
+    match types.kind(ty) {
+        TyKind::Array(element) if matches!(types.kind(*element), TyKind::Future(_)) => {
+            find(&[FUTURES_MEMBERS], name)
+        }
+        _ => None,
+    }
+}
+
+/// How a value is made of a type that is no struct.
+pub(super) fn maker(name: &str) -> Option<&'static str> {
+    let maker = match name {
+        "Mutex" => "sync.new_mutex(value)",
+        "RwLock" => "sync.new_rwlock(value)",
+        "Atomic" => "sync.new_atomic_int(0)",
+        "WaitGroup" => "sync.new_wait_group()",
+        "Semaphore" => "sync.new_semaphore(n)",
+        "Once" => "sync.new_once()",
+        "Promise" => "promise[T]()",
+        _ => return None,
+    };
+    Some(maker)
+}
+
 /// What to write instead of a field or method.
-pub(super) fn member_help(kind: &TyKind, name: &str) -> Option<&'static str> {
+pub(super) fn member_help(types: &Types, ty: Ty, name: &str) -> Option<&'static str> {
+    let futures_help = futures_help(types, ty, name);
+    if futures_help.is_some() {
+        return futures_help;
+    }
+    let kind = types.kind(ty);
     let tables: &[_] = match kind {
         TyKind::Array(_) => &[ARRAY_MEMBERS, SIZED_MEMBERS, MEMBERS],
         TyKind::Map(..) => &[MAP_MEMBERS, SIZED_MEMBERS, MEMBERS],

@@ -96,6 +96,7 @@ impl Checker<'_> {
             name: variable.name.clone(),
             ty: variable.ty,
             span: variable.span,
+            may_be_early: false,
         });
         globals.read.insert(local, id);
         id

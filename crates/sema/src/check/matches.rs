@@ -1,19 +1,23 @@
 //! `match`.
 
-use echo_syntax::ast::{self, ArmBody, MatchArm, MatchExpr, StmtKind as AstStmt};
+use echo_syntax::ast::{self, ArmBody, MatchArm, MatchExpr, PatternKind, StmtKind as AstStmt};
 use echo_syntax::{Diagnostic, Span};
 
+use super::concurrency::{TRY_AWAIT, is_await};
 use super::conditionals::{Agreement, Rank, by_rank, rank};
 use super::expected::{Want, node};
 use super::statements::{Tail, block_expr};
-use super::{Checker, code};
+use super::{Checker, code, is_open};
 use crate::exhaustive::{Coverage, Declarations, coverage};
 use crate::typed::{Arm, Expr, ExprKind, Match, Stmt};
-use crate::types::Ty;
+use crate::types::{Ty, TyKind};
 
 impl<'a> Checker<'a> {
     pub(super) fn match_expr(&mut self, expr: &'a MatchExpr, span: Span, tail: Tail) -> Expr {
-        let value = self.operand(&expr.value, Want::Nothing);
+        let mut value = self.operand(&expr.value, Want::Nothing);
+        if is_await(&expr.value) && self.expects_outcome(expr, value.ty) {
+            value.ty = Ty::ERROR;
+        }
         let errors_before = self.error_count;
         let (arms, ty) = match tail {
             Tail::Statement => self.statement_arms(&expr.arms, value.ty),
@@ -36,6 +40,25 @@ impl<'a> Checker<'a> {
             exhaustive,
         };
         node(ExprKind::Match(matched), ty, span)
+    }
+
+    /// Whether the arms look at `Ok` and `Err` where there is no `Result`; reports it.
+    fn expects_outcome(&mut self, expr: &MatchExpr, ty: Ty) -> bool {
+        let expects = expr.arms.iter().any(|arm| {
+            let name = match &arm.pattern.kind {
+                PatternKind::Variant { path, .. } => path.last(),
+                _ => None,
+            };
+            name.is_some_and(|name| matches!(name.as_str(), "Ok" | "Err"))
+        });
+        let is_result = matches!(self.kind(ty), TyKind::Result(..) | TyKind::Enum(_));
+        if !expects || is_result || is_open(ty) {
+            return false;
+        }
+        let message = format!("the value is of type `{}`, not a `Result`", self.show(ty));
+        let error = Diagnostic::error(code::BAD_PATTERN, message, expr.value.span);
+        self.report(error.with_help(TRY_AWAIT));
+        true
     }
 
     fn coverage(&self, ty: Ty, arms: &[Arm]) -> Coverage {

@@ -7,7 +7,7 @@ use super::collect::DeclId;
 use super::expected::{Want, broken, node};
 use super::places::Base;
 use super::scopes::{Entity, Native, Wrapper};
-use super::{Checker, code, is_open};
+use super::{Checker, code, foreign, is_open};
 use crate::builtins;
 use crate::typed::{Expr, ExprKind};
 use crate::types::{Ty, TyKind};
@@ -200,7 +200,11 @@ impl<'a> Checker<'a> {
                 }
             },
             Entity::Broken => self.broken_call(args, span),
-            _ => self.method_call(base, name, args, want, span),
+            _ => {
+                let mut call = self.method_call(base, name, args, want, span);
+                place_at(&mut call, name.span);
+                call
+            }
         }
     }
 
@@ -227,6 +231,15 @@ impl<'a> Checker<'a> {
         }
         if let Some(&decl) = self.methods.get(&(ty, name.name.clone())) {
             return self.declared_method_call(decl, base, args, span);
+        }
+        if args.is_empty()
+            && &*name.name == "join"
+            && let Some(help) = foreign::futures_help(&self.types, ty, &name.name)
+        {
+            let message = "`join` makes one text of many, and takes what goes between them";
+            let error = Diagnostic::error(code::WRONG_COUNT, message, span);
+            self.report(error.with_help(help));
+            return broken(span);
         }
         if let Some(signature) = builtins::method(&self.types, ty, &name.name) {
             let mut before = Vec::new();
@@ -268,5 +281,14 @@ impl<'a> Checker<'a> {
         };
         let call = self.function_call(decl, Some(receiver), args, span);
         self.after(before, call)
+    }
+}
+
+/// A call in a chain over several lines is where its name is, not where the chain begins.
+fn place_at(call: &mut Expr, name: Span) {
+    match &mut call.kind {
+        ExprKind::Call(call) | ExprKind::Spawn(call) => call.span.start = name.start,
+        ExprKind::Block(block) => block.value.iter_mut().for_each(|call| place_at(call, name)),
+        _ => {}
     }
 }

@@ -50,6 +50,10 @@ fn distance(left: &str, right: &str, limit: usize) -> Option<usize> {
     row.last().copied().filter(|&distance| distance <= limit)
 }
 
+fn starts_upper(name: &str) -> bool {
+    name.starts_with(char::is_uppercase)
+}
+
 impl Checker<'_> {
     /// Whether the name was reported in this function before; notes that it is now.
     pub(super) fn was_reported(&mut self, name: &Arc<str>) -> bool {
@@ -74,7 +78,7 @@ impl Checker<'_> {
         if self.was_reported(&name.name) {
             return;
         }
-        let what = match name.name.starts_with(char::is_uppercase) {
+        let what = match starts_upper(&name.name) {
             true => "type or variant",
             false => "variable or function",
         };
@@ -92,7 +96,12 @@ impl Checker<'_> {
                 .chain(builtins::function_names())
                 .chain(builtins::type_names(None))
                 .chain(predeclared);
-            self.did_you_mean(&name.name, names)
+            // `nope` is not meant to be `None`, but `none` is.
+            let alike = names.filter(|found| {
+                starts_upper(found) == starts_upper(&name.name)
+                    || found.eq_ignore_ascii_case(&name.name)
+            });
+            self.did_you_mean(&name.name, alike)
         } else {
             None
         };
@@ -190,7 +199,7 @@ impl Checker<'_> {
         let mut diagnostic = Diagnostic::error(code::UNKNOWN_MEMBER, message, member.span);
         let names = self.member_names(ty);
         let names = names.iter().map(String::as_str);
-        diagnostic.help = match foreign::member_help(self.kind(ty), &member.name) {
+        diagnostic.help = match foreign::member_help(&self.types, ty, &member.name) {
             Some(help) => Some(help.to_string()),
             None => self.did_you_mean(&member.name, names),
         };

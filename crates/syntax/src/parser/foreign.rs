@@ -333,6 +333,37 @@ impl Parser<'_> {
         self.at_ident() && cannot_follow && !next.on_new_line
     }
 
+    /// The `<-` of `chan<- int` and `<-chan int`
+    pub(super) fn reject_direction(&mut self) {
+        self.report_foreign("the type of a channel has no direction", "write `chan T`");
+        self.bump();
+    }
+
+    /// `throws` in the head of a function
+    pub(super) fn reject_throws(&mut self) -> Parse<()> {
+        let is_foreign = ["throws", "rethrows", "raises"]
+            .iter()
+            .any(|word| self.at_word(word));
+        if !is_foreign || self.token().on_new_line {
+            return Ok(());
+        }
+        let message = "a function does not say that it may panic";
+        let help =
+            "what may fail gives a `Result`: `-> Result[int]`; a panic is caught with `try await`";
+        self.fail(Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span()).with_help(help))
+    }
+
+    /// `case timeout 10:`, `case after 10:`
+    pub(super) fn reject_case_time(&mut self) -> Parse<()> {
+        let has_word = self.at_word("timeout") || self.at_word("after");
+        if !has_word || !matches!(self.peek(1), TokenKind::Int(_) | TokenKind::Ident(_)) {
+            return Ok(());
+        }
+        let message = "a time to wait is written `timeout after`";
+        let help = "write `case timeout after 1000:`, in milliseconds";
+        self.fail(Diagnostic::error(code::BAD_SELECT_CASE, message, self.span()).with_help(help))
+    }
+
     fn report_foreign(&mut self, message: &str, help: &str) {
         self.report(Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span()).with_help(help));
     }
@@ -352,6 +383,12 @@ impl Parser<'_> {
         }
         if behind("not") && self.at_operand() {
             return Some("write `!condition`");
+        }
+        if let (TokenKind::Ident(prefix), TokenKind::Str(_)) = (last, self.kind())
+            && prefix.chars().count() <= 2
+            && self.last_span().end == self.span().start
+        {
+            return Some("strings are written \"…\", without a prefix; `+` joins text and values");
         }
         if behind("lambda") {
             return Some(NO_CLOSURES);

@@ -161,6 +161,7 @@ impl Parser<'_> {
         let opening = self.expect(Punct::LParen, "before the parameters")?;
         let params = self.parse_params(opening)?;
         let result = self.maybe_result_type()?;
+        self.reject_throws()?;
         if result.is_some() && self.at(Punct::Comma) {
             let message = "several results are one tuple";
             let diagnostic = Diagnostic::error(code::FOREIGN_SYNTAX, message, self.span());
@@ -259,7 +260,9 @@ impl Parser<'_> {
             self.bump();
             return self.parse_type().map(Some);
         }
-        if self.maybe(Punct::Arrow).is_some() || self.at_type() {
+        self.reject_throws()?;
+        let receives = self.at(Punct::LeftArrow) && self.at_ahead(1, Keyword::Chan);
+        if self.maybe(Punct::Arrow).is_some() || self.at_type() || receives {
             return self.parse_type().map(Some);
         }
         Ok(None)

@@ -620,6 +620,7 @@ impl Parser<'_> {
             self.bump();
             return Ok(SelectComm::Timeout(self.parse_expr()?));
         }
+        self.reject_case_time()?;
         if let Some(names) = self.maybe_select_names()? {
             let value = self.parse_expr()?;
             return match value.kind {

@@ -39,6 +39,10 @@ impl Parser<'_> {
             TokenKind::Punct(Punct::LBracket) => self.parse_array_type(),
             TokenKind::Punct(Punct::LParen) => self.parse_tuple_type(),
             TokenKind::Keyword(Keyword::Chan) => self.parse_chan_type(),
+            TokenKind::Punct(Punct::LeftArrow) if self.at_ahead(1, Keyword::Chan) => {
+                self.reject_direction();
+                self.parse_chan_type()
+            }
             TokenKind::Keyword(Keyword::Func) => self.parse_func_type(),
             TokenKind::Ident(_) if self.at_map_type() => self.parse_map_type(),
             TokenKind::Ident(_) => Ok(TypeKind::Path(self.parse_type_path()?)),
@@ -151,6 +155,9 @@ impl Parser<'_> {
     /// `chan T`, `chan[T]`, `chan[10] T`
     fn parse_chan_type(&mut self) -> Parse<TypeKind> {
         self.bump();
+        if self.at(Punct::LeftArrow) {
+            self.reject_direction();
+        }
         match self.chan_bracket() {
             ChanBracket::None => {
                 let element = Box::new(self.parse_type()?);
