@@ -90,16 +90,16 @@ fn a_stack_that_cannot_grow_is_a_failure_whose_defers_run() {
     }
 }
 
-#[test]
-fn bursts_give_their_memory_back() {
+/// Builds and runs a program; megabytes that it has after each line of its output.
+fn megabytes(name: &str) -> Vec<usize> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut child = Command::new(build("bursts", folder.path()))
+    let mut child = Command::new(build(name, folder.path()))
         .env("ECHO_WORKERS", "2")
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");
     let statm = format!("/proc/{}/statm", child.id());
-    let megabytes: Vec<usize> = BufReader::new(child.stdout.take().expect("it is piped"))
+    let megabytes = BufReader::new(child.stdout.take().expect("it is piped"))
         .lines()
         .map(|_| {
             let pages = std::fs::read_to_string(&statm).expect("the program runs");
@@ -108,10 +108,27 @@ fn bursts_give_their_memory_back() {
         })
         .collect();
     assert!(child.wait().expect("it ends").success());
+    megabytes
+}
+
+#[test]
+fn bursts_give_their_memory_back() {
+    let megabytes = megabytes("bursts");
     let [parked, after_parked, deep, after_deep] = megabytes[..] else {
         panic!("{megabytes:?}");
     };
     // What stays is the small pieces that are not worth a system call, and the program itself.
     assert!(after_parked < parked / 4, "{megabytes:?} MB");
     assert!(after_deep < deep / 2, "{megabytes:?} MB");
+}
+
+#[test]
+fn recursions_give_their_memory_back_while_their_stacks_are_used_again() {
+    let megabytes = megabytes("recursions");
+    let [deep, shallow, parked] = megabytes[..] else {
+        panic!("{megabytes:?}");
+    };
+    assert!(shallow < deep / 2, "{megabytes:?} MB");
+    // Each of the 300 that are parked has used half a megabyte.
+    assert!(parked < deep, "{megabytes:?} MB");
 }

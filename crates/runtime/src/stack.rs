@@ -10,6 +10,9 @@
 //! big segment     [ slack 1024 | reserve 16 KiB | calls in place | limit … usable … top ]
 //! page stack      [ guard page | slack 1024 | reserve 16 KiB | limit … top ]
 //! ```
+//! A big segment belongs to a coroutine as long as it uses it: until it parks on the first segment, or ends. What recursions have left committed of the free ones is given
+//! back once a second, whether they are used again or not ([`Cache::trim`], [`trim`]): otherwise each would sooner or later keep what the deepest of all has needed.
+//!
 //! What cannot be had for want of memory is an [`OutOfMemory`]: the coroutine that asked fails, the others go on. A little is kept for that: address space
 //! ([`memory::keep_back`](crate::memory::keep_back)), and by each worker a big
 //! segment for the cleanups of a coroutine that cannot get its own ([`give_last`]).
@@ -54,7 +57,7 @@ const PAGE_STACK_BYTES: usize = 64 << 10;
 const STACKS_PER_REGION: usize = 64;
 /// Stacks a worker keeps; half goes to the pool when there are more.
 const CACHED_STACKS: usize = 32;
-/// What stays committed of a big segment that goes to the common pool.
+/// What stays committed of a stack that was in use of late.
 const KEPT_BYTES: usize = 32 << 10;
 
 pub const DEFAULT_MAX_STACK_BYTES: usize = 1 << 20;
@@ -155,7 +158,7 @@ impl Default for Pool {
     }
 }
 
-/// Gives the system what has been free for a while; whether the next call is likely to find more. Calls `attend` now and then. For the monitor.
+/// Gives the system what has been free for a while and belongs to no worker; whether the next call is likely to find more. Calls `attend` now and then. For the monitor.
 pub fn trim(attend: &mut dyn FnMut()) -> bool {
     let mut more = false;
     for depot in &DEPOTS {
@@ -323,6 +326,33 @@ impl Cache {
         }
     }
 
+    /// Takes the big segment of a coroutine that parks back, if it does not use it: it can be long until it does again.
+    ///
+    /// # Safety
+    /// The coroutine has just left the caller, and nobody can wake it yet.
+    #[inline(always)]
+    pub unsafe fn detach_unused(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller. Of a preempted coroutine the big segment may hold registers, but that does not park.
+        unsafe {
+            if (*coroutine).big_top != 0 && (*coroutine).limit != (*coroutine).big_limit {
+                self.detach_big(coroutine);
+            }
+        }
+    }
+
+    /// # Safety
+    /// The coroutine is the caller's, and does not use its big segment.
+    #[inline(never)]
+    unsafe fn detach_big(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            self.put_stack(StackKind::Big, (*coroutine).big_top - big_bytes());
+            (*coroutine).big_top = 0;
+            (*coroutine).big_limit = 0;
+            (*coroutine).reserve_is_open = false;
+        }
+    }
+
     fn list(&mut self, kind: StackKind) -> &mut Vec<usize> {
         match kind {
             StackKind::Big => &mut self.big,
@@ -370,6 +400,16 @@ impl Cache {
             let surplus: Vec<usize> = list.drain(CACHED_STACKS / 2..).collect();
             surplus.iter().for_each(|&base| kind.trim(base, KEPT_BYTES));
             kind.return_home(&surplus);
+        }
+    }
+
+    /// Gives the system what is committed of the free stacks, but for a little at their tops.
+    pub fn trim(&self) {
+        for (kind, bases) in [(StackKind::Big, &self.big), (StackKind::Pages, &self.pages)] {
+            bases.iter().for_each(|&base| kind.trim(base, KEPT_BYTES));
+        }
+        if self.last_big != 0 {
+            StackKind::Big.trim(self.last_big, KEPT_BYTES);
         }
     }
 
@@ -797,7 +837,8 @@ pub unsafe fn reset_limit(coroutine: *mut Coroutine, frame_address: usize) {
     unsafe {
         let first_limit = (*coroutine).first_limit();
         let first_base = first_limit.wrapping_sub(SEGMENT_SLACK);
-        let on_first = frame_address <= (*coroutine).first_top && frame_address >= first_base;
+        // The big segment may end where the first one begins.
+        let on_first = frame_address <= (*coroutine).first_top && frame_address > first_base;
         if on_first && (*coroutine).limit != first_limit {
             (*coroutine).limit = first_limit;
             arch::set_stack_limit((*coroutine).limit);

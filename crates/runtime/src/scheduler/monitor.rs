@@ -10,7 +10,7 @@
 //! What yields to that and has computed waits until nobody else does (see the fairness of `scheduler`), or until the monitor finds that a worker has run none of that
 //! kind for [`PREEMPTED_PATIENCE`].
 //!
-//! Once a second it gives free memory back to the system, until there is none; then it sleeps for good.
+//! Once a second it gives free memory back to the system, and has the workers that have run something do so with theirs, until there is none; then it sleeps for good.
 
 use super::Scheduler;
 use super::worker::Worker;
@@ -143,6 +143,15 @@ impl Bell {
 
 /// Gives free memory back to the system; whether there may be more. It can take longer than a tick, so the workers are looked at meanwhile.
 fn trim(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
+    let mut more = false;
+    for (worker, seen) in scheduler.workers.iter().zip(&mut *seen) {
+        let turn = worker.turn();
+        if turn != seen.trimmed_turn {
+            seen.trimmed_turn = turn;
+            worker.expect_trim();
+            more = true;
+        }
+    }
     let mut looked_at = Instant::now();
     let mut attend = || {
         if looked_at.elapsed() < TICK {
@@ -154,7 +163,7 @@ fn trim(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
             look_if_awake(scheduler, seen);
         }
     };
-    stack::trim(&mut attend) | memory::trim(&mut attend)
+    more | stack::trim(&mut attend) | memory::trim(&mut attend)
 }
 
 fn watch(scheduler: &'static Scheduler, seen: &mut [Seen]) {
@@ -232,6 +241,8 @@ struct Seen {
     /// The last turn of a coroutine that had been preempted, and when it was last seen, or none waited for one.
     preempted_turn: u64,
     content_ns: u64,
+    /// The turn in which it was last asked to give free memory back.
+    trimmed_turn: u64,
 }
 
 impl Seen {

@@ -40,6 +40,7 @@ const FOREIGN_PERIOD: u64 = 8;
 /// Bits of [`Worker::due`]: what is looked at before the next turn.
 const DUE_TIMERS: u8 = 1;
 const DUE_PREEMPTED: u8 = 2;
+const DUE_TRIM: u8 = 4;
 /// How long a coroutine that has run must have waited before another worker may take it, in nanoseconds, at first. Those of a group that talk to each other wait
 /// less, and lose more by being torn apart; moving one costs a microsecond or two of cache misses.
 const STEAL_AFTER_NS: u64 = 10_000;
@@ -640,6 +641,10 @@ impl Worker {
         if due & DUE_TIMERS != 0 {
             self.expire_timers();
         }
+        if due & DUE_TRIM != 0 {
+            // SAFETY: on this worker's thread; not kept across calls.
+            unsafe { self.own().cache.trim() };
+        }
         if due & DUE_PREEMPTED == 0 {
             return None;
         }
@@ -1019,7 +1024,10 @@ impl Worker {
             sanitize::leave(coroutine, worker, is_over);
             self.turns.store(turn + 2, Ordering::Relaxed);
             match left.reason {
-                Reason::Park => finish_park(coroutine, left.value),
+                Reason::Park => {
+                    self.own().cache.detach_unused(coroutine);
+                    finish_park(coroutine, left.value);
+                }
                 Reason::Yield | Reason::Preempted => {
                     (*coroutine).set_state(State::Ready);
                     // It is not to wait for a crowd, which it may be spawning and awaiting itself.
@@ -1105,6 +1113,12 @@ impl Worker {
     /// For the monitor: has the worker give its next turn to a preempted coroutine.
     pub fn expect_preempted(&self) {
         self.due.fetch_or(DUE_PREEMPTED, Ordering::Relaxed);
+    }
+
+    /// For the monitor: has the worker give back what is committed of its free stacks, before its next turn; if it sleeps, now.
+    pub fn expect_trim(&self) {
+        self.due.fetch_or(DUE_TRIM, Ordering::Relaxed);
+        self.parker.notify();
     }
 
     /// For the monitor: takes away what a stuck worker would run next.
