@@ -341,6 +341,31 @@ fn the_exit_code_is_the_programs() {
     eo.start("out").gives(7, "seven\n", "");
 }
 
+/// Nor is it a leak: what was run in place is still in the deque then, as neither the newest nor the oldest.
+#[test]
+fn what_was_awaited_is_not_left_when_main_exits() {
+    let eo = Eo::new().file(
+        "main.eo",
+        "func twice(n: int) -> int { return n * 2 }
+let _first = spawn twice(1)
+let second = spawn twice(2)
+let _third = spawn twice(3)
+let _fourth = spawn twice(4)
+print await second
+",
+    );
+    eo.run(&["build", "main.eo"]).gives(0, "", "");
+    let output = eo.shell("ECHO_MAIN_EXIT=1 ECHO_STATS=1 ECHO_CHECK_LEAKS=1 ECHO_WORKERS=1 ./main");
+    assert_eq!(
+        (output.code, &*output.stdout),
+        (0, "4\n"),
+        "{}",
+        output.stderr
+    );
+    let left = "  left blocked   3\n";
+    assert!(output.stderr.contains(left), "{}", output.stderr);
+}
+
 #[test]
 fn output_that_is_lost_is_a_failure() {
     let eo = Eo::new()

@@ -547,7 +547,10 @@ impl Scheduler {
         // The last visitors may have started another one.
         let clean = ended && scheduler.wait_for_threads();
         let mut stats = scheduler.stats();
-        let unstarted = scheduler.workers.iter().map(Worker::unstarted);
+        let unstarted = scheduler.workers.iter().map(|worker| match clean {
+            true => worker.abandon_unstarted(),
+            false => worker.unstarted(),
+        });
         stats.coroutines_left = crate::registry::abandon() + unstarted.sum::<usize>();
         if clean {
             // SAFETY: it came from `Box::leak` above; its threads have ended, and nobody can find it any more.

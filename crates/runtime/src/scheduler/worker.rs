@@ -415,9 +415,23 @@ impl Worker {
         None
     }
 
-    /// How many have not started. Exact while nothing runs.
+    /// How many have not started, or were run in place.
     pub fn unstarted(&self) -> usize {
         self.unstarted.len()
+    }
+
+    /// Forgets those that have not started; how many there were. After the worker's thread has ended.
+    pub fn abandon_unstarted(&self) -> usize {
+        let newest = std::iter::from_fn(|| self.unstarted.pop());
+        // SAFETY: what is taken from the deque is alive, and nobody else looks at it.
+        let is_left = newest.filter(|&future| unsafe {
+            let is_tombstone = future::claim(future).is_tombstone();
+            if is_tombstone {
+                future::bury(future);
+            }
+            !is_tombstone
+        });
+        is_left.count()
     }
 
     /// To the back of the queue. Owner only.
