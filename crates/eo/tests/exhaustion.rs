@@ -64,8 +64,10 @@ fn check(run: &Output, expected: &str) {
 
 #[test]
 fn a_spawn_that_finds_no_memory_fails() {
-    for workers in ["1", "2"] {
-        let run = run("spawns", workers, 300);
+    let programs = [("spawns", "wait"), ("unstarted", "add")];
+    let runs = programs.map(|program| ["1", "2"].map(|workers| (program, workers)));
+    for ((name, entry), workers) in runs.into_iter().flatten() {
+        let run = run(name, workers, 300);
         assert_eq!(
             String::from_utf8_lossy(&run.stdout),
             format!("{CANNOT_START}\n3\n"),
@@ -75,7 +77,7 @@ fn a_spawn_that_finds_no_memory_fails() {
         assert!(matches!(run.status.code(), Some(0 | 2)), "{}", run.status);
         for line in String::from_utf8_lossy(&run.stderr).lines() {
             assert!(
-                line.ends_with(&format!("(wait): {CANNOT_START}"))
+                line.ends_with(&format!("({entry}): {CANNOT_START}"))
                     || line.starts_with("  spawned at "),
                 "{line}"
             );

@@ -8,7 +8,7 @@ use crate::claim::Claim;
 use crate::scheduler::SpinLock;
 use crate::sync::{atomic, lock, once, semaphore, wait_group};
 use crate::value;
-use crate::value::block::{give_up_shared, out_of_memory, try_alloc};
+use crate::value::block::{alloc_at_last, give_up_shared, out_of_memory, try_alloc};
 use crate::waiter::Waitable;
 use crate::{channel, future};
 use echo_abi::layout::{BlockHeader, Kind};
@@ -22,7 +22,7 @@ pub fn create<T>(init: impl FnOnce(Waitable) -> T) -> *mut T {
 /// A new block of `bytes`, at least those of a `T`, with some owners.
 #[inline]
 pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) -> T) -> *mut T {
-    match create_counted(bytes, -owners, init) {
+    match create_counted(alloc_at_last(bytes), bytes, -owners, init) {
         Some(block) => block,
         None => out_of_memory(bytes),
     }
@@ -31,13 +31,18 @@ pub fn create_sized<T>(bytes: usize, owners: i32, init: impl FnOnce(Waitable) ->
 /// As [`create_sized`], with one owner, plain; `None` when there is no memory.
 #[inline]
 pub fn create_plain<T>(bytes: usize, init: impl FnOnce(Waitable) -> T) -> Option<*mut T> {
-    create_counted(bytes, 1, init)
+    create_counted(try_alloc(bytes), bytes, 1, init)
 }
 
 #[inline(always)]
-fn create_counted<T>(bytes: usize, count: i32, init: impl FnOnce(Waitable) -> T) -> Option<*mut T> {
+fn create_counted<T>(
+    block: Option<*mut u8>,
+    bytes: usize,
+    count: i32,
+    init: impl FnOnce(Waitable) -> T,
+) -> Option<*mut T> {
     debug_assert!(bytes >= size_of::<T>() && align_of::<T>() <= 16);
-    let block: *mut T = try_alloc(bytes)?.cast();
+    let block: *mut T = block?.cast();
     // SAFETY: fresh memory of that size, aligned to 16; it begins with a header, whose flags stay.
     unsafe {
         let header = BlockHeader {

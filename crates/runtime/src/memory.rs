@@ -6,7 +6,8 @@
 //! The address space of pieces is never returned to the system, but [`Depot::trim`] gives the pages back of which every piece has been in the depot for a
 //! while. They read as zero then; the pieces on them are a range not yet cut, as when they were new.
 //!
-//! Address space is kept back for the time when there is no more, so that it can be told: the failures that follow need a little memory themselves.
+//! Address space is kept back for the time when there is no more, so that it can be told: the failures that follow need a little memory themselves. Whoever can
+//! do without ([`try_take`], [`node_memory::map`]) leaves it alone, and gets nothing while it is given away.
 //!
 //! On a machine of several NUMA nodes ([`node_memory`]) a depot has batches for each of them, and a batch that leaves a thread is sorted: a piece that was given
 //! back by a worker of another node goes to those of its own.
@@ -530,12 +531,22 @@ pub fn room(bytes: usize) -> usize {
     }
 }
 
-/// A piece of so many bytes, aligned to 16; null when there is no memory.
+/// A piece of so many bytes, aligned to 16; null when there is no memory, not even what was kept back.
 #[inline]
 pub fn take(bytes: usize) -> *mut u8 {
+    take_or(bytes, take_fresh)
+}
+
+/// As [`take`], for who can tell that there is none: of what there is beside the memory to be kept back.
+#[inline]
+pub fn try_take(bytes: usize) -> *mut u8 {
+    take_or(bytes, try_take_fresh)
+}
+
+#[inline(always)]
+fn take_or(bytes: usize, take_fresh: fn(&mut Magazine, usize) -> *mut u8) -> *mut u8 {
     if !is_small(bytes) {
-        // SAFETY: any size may be asked for.
-        return unsafe { libc::malloc(bytes) }.cast();
+        return from_system(bytes);
     }
     let class = class_of(bytes);
     MAGAZINES.with(|magazines| {
@@ -550,15 +561,37 @@ pub fn take(bytes: usize) -> *mut u8 {
 
 #[cold]
 fn take_fresh(magazine: &mut Magazine, class: usize) -> *mut u8 {
+    take_of_chunk(magazine, class, |bytes| {
+        allocate_at_last(|| from_system(bytes))
+    })
+}
+
+#[cold]
+fn try_take_fresh(magazine: &mut Magazine, class: usize) -> *mut u8 {
+    match keep_back() {
+        Ok(()) => take_of_chunk(magazine, class, from_system),
+        Err(OutOfMemory) => ptr::null_mut(),
+    }
+}
+
+/// Memory of the system's allocator, or null.
+fn from_system(bytes: usize) -> *mut u8 {
+    // SAFETY: any size may be asked for.
+    unsafe { libc::malloc(bytes) }.cast()
+}
+
+fn take_of_chunk(
+    magazine: &mut Magazine,
+    class: usize,
+    allocate: impl Fn(usize) -> *mut u8,
+) -> *mut u8 {
     let depot = &DEPOTS[class];
     let bytes = CHUNK_BYTES / depot.bytes * depot.bytes;
     let at_home = match node_memory::home() {
         0 => None,
         _ => node_memory::map(bytes, Purpose::Pieces).ok(),
     };
-    // SAFETY: any size may be asked for.
-    let from_system = || allocate_at_last(|| unsafe { libc::malloc(bytes) }.cast());
-    let chunk = at_home.unwrap_or_else(from_system);
+    let chunk = at_home.unwrap_or_else(|| allocate(bytes));
     if chunk.is_null() {
         return chunk;
     }

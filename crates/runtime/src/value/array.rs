@@ -6,8 +6,8 @@
 //! * Elements are moved by copying their bytes; only [`unique`], slices and repetition make new owners.
 
 use super::block::{
-    alloc, block_bytes, claim_unique, empty, give_up, grow, grown_capacity, out_of_memory, retain,
-    try_alloc, try_alloc_zeroed,
+    alloc, alloc_at_last, block_bytes, claim_unique, empty, give_up, grow, grown_capacity,
+    out_of_memory, retain, try_alloc, try_alloc_zeroed,
 };
 use super::compare::{self, float_order};
 use super::format::Formatter;
@@ -39,13 +39,13 @@ pub fn slice_out_of_range(from: i64, to: i64, len: usize, position: i32) -> Outc
 
 /// An array of `len` elements, which the caller must write.
 pub fn array_alloc(element: &TypeDesc, len: usize) -> *mut u8 {
-    match with_room(element, len, len, try_alloc) {
+    match with_room(element, len, len, alloc_at_last) {
         Some(block) => block,
         None => out_of_memory(len.saturating_mul(element.size as usize)),
     }
 }
 
-/// Where blocks come from: [`try_alloc`] or [`try_alloc_zeroed`].
+/// Where blocks come from: [`alloc_at_last`], [`try_alloc`] or [`try_alloc_zeroed`].
 type Alloc = fn(usize) -> Option<*mut u8>;
 
 /// A block with room for `capacity` elements, of which `len` count as written. `None` when there is no memory for it.
@@ -148,7 +148,7 @@ unsafe fn make_unique(place: *mut *mut u8, element: Desc, needed: usize) -> *mut
             true => grown_capacity(len, needed),
             false => len,
         };
-        let Some(copy) = with_room(element, len, room, try_alloc) else {
+        let Some(copy) = with_room(element, len, room, alloc_at_last) else {
             out_of_memory(room.saturating_mul(size))
         };
         ptr::copy_nonoverlapping(at(block, element, 0), at(copy, element, 0), len * size);

@@ -33,21 +33,31 @@ pub fn empty() -> *mut u8 {
 /// A block of so many bytes, header included, with one owner. Aligned to 16.
 #[inline]
 pub fn alloc(bytes: usize) -> *mut u8 {
-    match try_alloc(bytes) {
+    match alloc_at_last(bytes) {
         Some(block) => block,
         None => out_of_memory(bytes),
     }
 }
 
-/// As [`alloc`]; `None` when there is not so much memory.
+/// As [`alloc`]; `None` when there is not so much memory, not even what was kept back.
+#[inline]
+pub fn alloc_at_last(bytes: usize) -> Option<*mut u8> {
+    begin(memory::take(bytes), flags(bytes))
+}
+
+/// As [`alloc`]; `None` when there is not so much memory beside what was kept back.
 #[inline]
 pub fn try_alloc(bytes: usize) -> Option<*mut u8> {
-    let flags = if bytes <= memory::SMALL_BYTES {
+    begin(memory::try_take(bytes), flags(bytes))
+}
+
+#[inline]
+fn flags(bytes: usize) -> u32 {
+    if bytes <= memory::SMALL_BYTES {
         bytes as u32
     } else {
         SYSTEM
-    };
-    begin(memory::take(bytes), flags)
+    }
 }
 
 /// As [`try_alloc`], all zero behind the header.
@@ -109,11 +119,7 @@ unsafe fn move_small(block: *mut u8, old: usize, bytes: usize) -> *mut u8 {
         // SAFETY: promised by the caller; the new piece is at least as large as the old one, all of which may be in use.
         unsafe {
             ptr::copy_nonoverlapping(block, moved, memory::room(old));
-            (*moved.cast::<BlockHeader>()).flags = if bytes <= memory::SMALL_BYTES {
-                bytes as u32
-            } else {
-                SYSTEM
-            };
+            (*moved.cast::<BlockHeader>()).flags = flags(bytes);
             memory::give(block, old);
         }
     }
