@@ -168,10 +168,11 @@ fn memory_of_other_nodes_comes_back() {
     );
 }
 
-/// The same work costs each worker of a large machine no more steals and wake-ups than one of a small machine.
+/// The same work costs each worker of a large machine no more steals and wake-ups than one of a small machine: about 20. Where a sleeper is woken whenever there is
+/// something to take, it is 240.
 #[test]
 fn steals_and_wake_ups_grow_linearly_at_most() {
-    const MOST_EACH: usize = 300;
+    const MOST_EACH: usize = 100;
     for workers in [16, 64, 256] {
         let machine = tempfile::tempdir().expect("a temporary folder");
         make_machine(machine.path(), workers);

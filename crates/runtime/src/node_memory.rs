@@ -242,3 +242,15 @@ impl Default for Span {
         Span::EMPTY
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// An address that nobody uses, as if it were memory of that home.
+    pub fn as_if_at_home(home: u8) -> usize {
+        let span = usize::from(home);
+        HOME_OF_SPAN[span].store(home, Ordering::Relaxed);
+        span << SPAN_SHIFT
+    }
+}

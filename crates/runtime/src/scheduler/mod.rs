@@ -56,6 +56,7 @@ use crate::coroutine::{Completion, Ended, Identity, State, UnlockHook};
 use crate::deadlines;
 use crate::failure::{Failure, FailureKind};
 use crate::memory::OutOfMemory;
+use crate::node_memory;
 use crate::outcome;
 use crate::sanitize::sync::{Condvar, Mutex};
 use crate::stack::Cache;
@@ -503,32 +504,14 @@ impl Scheduler {
         start: impl FnOnce(),
     ) -> Stats {
         let workers = workers.max(1);
-        let nodes = Nodes::new(topology, workers);
-        let scheduler: &'static Scheduler = Box::leak(Box::new(Scheduler {
-            workers: nodes
-                .iter()
-                .enumerate()
-                .flat_map(|(node, on_it)| on_it.workers.clone().map(move |index| (index, node)))
-                .map(|(index, node)| Worker::new(index, node, workers))
-                .collect(),
-            idle: Idle::new(&nodes.worker_counts()),
-            nodes,
-            stopping: AtomicBool::new(false),
-            wake_ups: AtomicU64::new(0),
-            preemptions: AtomicU64::new(0),
-            on_quiescent: Box::new(on_quiescent),
-            threads: Mutex::new(0),
-            thread_ended: Condvar::new(),
-            monitor_bell: monitor::Bell::default(),
-        }));
+        let scheduler = Scheduler::new(workers, topology, on_quiescent);
+        if scheduler.nodes.len() > 1 {
+            node_memory::tell_nodes(topology.nodes.iter().map(|node| node.memory));
+        }
         HAS_RUN.store(true, Ordering::Relaxed);
         NEXT_ID.store(0, Ordering::Relaxed);
         // Other threads may start coroutines as soon as there is a scheduler; when those have ended, that is not the end.
         external_begin();
-        scheduler
-            .workers
-            .iter()
-            .for_each(|worker| worker.join_scheduler(scheduler));
         // Workers whose thread does not exist yet count as asleep; the first wake-up starts the thread.
         (0..workers)
             .rev()
@@ -553,10 +536,40 @@ impl Scheduler {
         });
         stats.coroutines_left = crate::registry::abandon() + unstarted.sum::<usize>();
         if clean {
-            // SAFETY: it came from `Box::leak` above; its threads have ended, and nobody can find it any more.
+            // SAFETY: it came from `Box::leak`; its threads have ended, and nobody can find it any more.
             drop(unsafe { Box::from_raw(ptr::from_ref(scheduler).cast_mut()) });
         }
         stats
+    }
+
+    /// One that does not run yet.
+    fn new(
+        workers: usize,
+        topology: &Topology,
+        on_quiescent: impl Fn() -> Quiescent + Send + Sync + 'static,
+    ) -> &'static Scheduler {
+        let nodes = Nodes::new(topology, workers);
+        let scheduler: &'static Scheduler = Box::leak(Box::new(Scheduler {
+            workers: nodes
+                .iter()
+                .enumerate()
+                .flat_map(|(node, on_it)| on_it.workers.clone().map(move |index| (index, node)))
+                .map(|(index, node)| Worker::new(index, node, workers))
+                .collect(),
+            idle: Idle::new(&nodes.worker_counts()),
+            nodes,
+            stopping: AtomicBool::new(false),
+            wake_ups: AtomicU64::new(0),
+            preemptions: AtomicU64::new(0),
+            on_quiescent: Box::new(on_quiescent),
+            threads: Mutex::new(0),
+            thread_ended: Condvar::new(),
+            monitor_bell: monitor::Bell::default(),
+        }));
+        for worker in &scheduler.workers {
+            worker.join_scheduler(scheduler);
+        }
+        scheduler
     }
 
     fn stats(&self) -> Stats {

@@ -48,9 +48,6 @@ impl Nodes {
     pub fn new(topology: &Topology, workers: usize) -> Nodes {
         let counts = topology.spread(workers);
         let used: Vec<usize> = (0..counts.len()).filter(|&node| counts[node] > 0).collect();
-        if used.len() > 1 {
-            node_memory::tell_nodes(topology.nodes.iter().map(|node| node.memory));
-        }
         let placed = topology.only(&used);
         let mut first = 0;
         let ranges: Vec<Range<usize>> = used

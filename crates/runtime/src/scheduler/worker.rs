@@ -1,5 +1,8 @@
 //! One worker: a thread that runs coroutines.
 
+#[cfg(test)]
+mod tests;
+
 use super::deque::Deque;
 use super::idle::{Parker, Rest};
 use super::node::Node;
