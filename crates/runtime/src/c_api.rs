@@ -334,7 +334,7 @@ impl Handle {
         // SAFETY: the coroutine's reference to the handle is given up here.
         unsafe {
             let completion = future::completion((*this).future.load(Ordering::Acquire));
-            (completion.finish)(completion.data, ended);
+            completion.tell(ended);
             Handle::release(this);
         }
     }

@@ -99,8 +99,22 @@ pub enum Ended {
 /// Told once, on a worker's stack outside any coroutine, that a coroutine has ended.
 #[derive(Clone, Copy)]
 pub struct Completion {
+    /// Null if only a failure is of interest.
     pub data: *mut c_void,
     pub finish: unsafe fn(*mut c_void, Ended),
+}
+
+impl Completion {
+    /// # Safety
+    /// The coroutine whose completion it is has ended, and nobody was told yet.
+    #[inline]
+    pub unsafe fn tell(self, ended: Ended) {
+        if matches!(ended, Ended::Completed) && self.data.is_null() {
+            return;
+        }
+        // SAFETY: promised by the caller.
+        unsafe { (self.finish)(self.data, ended) };
+    }
 }
 
 /// Releases what guards a wait, once the coroutine is safely parked.
@@ -178,7 +192,7 @@ pub struct Coroutine {
     pub reserve_is_open: bool,
     /// What it does while it is suspended.
     pub operation: Operation,
-    /// What it waits with.
+    /// What it waits with; at first it may hold the arguments, which are gone when it waits.
     waiter: MaybeUninit<Waiter>,
 }
 
@@ -193,11 +207,20 @@ pub union ResultOrException {
 
 const _: () = assert!(cfg!(loom) || size_of::<Coroutine>() == 192);
 
+/// Bytes of [`Coroutine::args_room`].
+pub const ARGS_BYTES: usize = size_of::<Waiter>();
+
 impl Coroutine {
     /// The waiter it waits with; its object and position also say what a coroutine waits for that is in no queue.
     #[inline(always)]
     pub fn waiter(this: *mut Coroutine) -> *mut Waiter {
         this.wrapping_byte_add(offset_of!(Coroutine, waiter)).cast()
+    }
+
+    /// Where its arguments may lie, aligned to 8, until it waits for the first time.
+    #[inline(always)]
+    pub fn args_room(this: *mut Coroutine) -> *mut u8 {
+        Coroutine::waiter(this).cast()
     }
 
     /// The coroutine whose waiter that is.

@@ -37,7 +37,7 @@ pub use combine::{all, race};
 
 use crate::channel::copy_value;
 use crate::claim::{self, Claim};
-use crate::coroutine::{Completion, Ended, Identity};
+use crate::coroutine::{ARGS_BYTES, Completion, Ended, Identity};
 use crate::door::{AtomicPtr, AtomicU32, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use crate::failure::Failure;
 use crate::handle;
@@ -64,7 +64,7 @@ const OUTCOME: u32 = FUTURE_OUTCOME;
 const RUNNING: u32 = 4;
 /// There is no owner any more.
 const ABANDONED: u32 = 8;
-/// There has never been one.
+/// There has never been one, and there is no result.
 const DETACHED: u32 = 16;
 /// A [race](combine) that looked at it is decided: its failure is nothing to report. Set under the lock, while it is pending.
 const LOST: u32 = 32;
@@ -198,35 +198,43 @@ pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> Ou
     }
 }
 
-/// What the runtime learns of the futures of an entry: the bytes of the block, and these.
+/// What the runtime learns of an entry: the bytes of its futures, if they are small, the words of its arguments, and these.
 const LEARNED_BYTES: u32 = (1 << 16) - 1;
 /// The result is one word without counted references. Known to `arch`.
 pub const LEARNED_WORD: u32 = 1 << 16;
-/// The arguments hold counted references.
-const LEARNED_MANAGED_ARGS: u32 = 1 << 17;
+/// The arguments hold counted references that have to be made shared.
+const LEARNED_SHARED_ARGS: u32 = 1 << 17;
 /// The coroutine has a control block from the beginning.
 const LEARNED_AT_ONCE: u32 = 1 << 18;
-/// The block is as small as can be, and the arguments are a word, or two, without counted references. Known to `arch`.
-pub const LEARNED_SMALL: u32 = 1 << 19;
-pub const LEARNED_TWO_WORDS: u32 = 1 << 20;
+/// It has not, and its arguments need only be copied. Known to `arch`.
+pub const LEARNED_PLAIN: u32 = 1 << 19;
+/// The arguments fit into a control block.
+const LEARNED_FITTING_ARGS: u32 = 1 << 20;
+/// Of the words of the arguments, as `arch` counts them: all those of small ones.
+pub const LEARNED_WORDS_SHIFT: u32 = 24;
+const WORD_BYTES: usize = size_of::<u64>();
 /// Bytes of most futures.
 pub const SMALLEST_BYTES: usize = bytes_with(0);
-/// What a coroutine's future begins with that is plain and in a deque: count and flags, lock and claim and state.
-pub const SPAWNED_WORDS: [u64; 2] = [
-    1 | (SMALLEST_BYTES as u64) << 32,
-    (claim::WAITING as u64) << 8 | (RUNNING as u64) << 32,
-];
+/// What the future of a coroutine in a deque begins with behind its header: lock and claim and state; as it is owned, and as it is not.
+pub const SPAWNED: u64 = (claim::WAITING as u64) << 8 | (RUNNING as u64) << 32;
+pub const SPAWNED_DETACHED: u64 = SPAWNED | ((ABANDONED | DETACHED) as u64) << 32;
 
 #[inline]
 unsafe fn learned(entry: *mut EntryDesc) -> u32 {
-    // SAFETY: descriptors live as long as the program; this word is only ever accessed whole.
-    let learned =
-        unsafe { std::sync::atomic::AtomicU32::from_ptr(&raw mut (*entry).learned_future) };
-    match learned.load(Relaxed) {
-        // SAFETY: passed on.
-        0 => unsafe { learn(entry, learned) },
-        known => known,
+    // SAFETY: passed on.
+    unsafe {
+        let learned = learned_word(entry);
+        match learned.load(Relaxed) {
+            0 => learn(entry, learned),
+            known => known,
+        }
     }
+}
+
+#[inline]
+unsafe fn learned_word<'a>(entry: *mut EntryDesc) -> &'a std::sync::atomic::AtomicU32 {
+    // SAFETY: descriptors live as long as the program; this word is only ever accessed whole.
+    unsafe { std::sync::atomic::AtomicU32::from_ptr(&raw mut (*entry).learned_future) }
 }
 
 /// Several may do it at a time.
@@ -238,25 +246,30 @@ unsafe fn learn(entry: *const EntryDesc, learned: &std::sync::atomic::AtomicU32)
         let is_managed = |desc: &TypeDesc| desc.flags & DESC_MANAGED != 0;
         let sizes = [(*entry).args, (*entry).result].map(|desc| size_of_value(desc));
         let bytes = bytes_with(sizes[0].max(sizes[1]));
-        let is_small = bytes <= memory::SMALL_BYTES.min(LEARNED_BYTES as usize);
-        let mut word = if is_small { bytes as u32 } else { 0 };
+        let is_small = bytes <= memory::SMALL_BYTES;
+        let mut word = if is_small {
+            memory::room(bytes) as u32
+        } else {
+            0
+        };
         if !is_small || (*entry).stack != STACK_SEGMENTED {
             word |= LEARNED_AT_ONCE;
+        } else {
+            word |= (sizes[0].div_ceil(WORD_BYTES) as u32) << LEARNED_WORDS_SHIFT;
         }
         // Sanitizers do not see what `arch` does.
-        if !cfg!(echo_sanitize) && result.is_some_and(|desc| desc.size == 8 && !is_managed(desc)) {
+        let is_for_arch = !memory::magazine(bytes).is_null();
+        if is_for_arch && result.is_some_and(|desc| desc.size == 8 && !is_managed(desc)) {
             word |= LEARNED_WORD;
         }
-        if args.is_some_and(is_managed) {
-            word |= LEARNED_MANAGED_ARGS;
+        if args.is_some_and(value::needs_sharing) {
+            word |= LEARNED_SHARED_ARGS;
         }
-        let is_plain_args = args.is_some_and(|desc| !is_managed(desc));
-        if bytes == SMALLEST_BYTES && word & LEARNED_AT_ONCE == 0 && is_plain_args {
-            word |= match sizes[0] {
-                8 => LEARNED_SMALL,
-                16 => LEARNED_SMALL | LEARNED_TWO_WORDS,
-                _ => 0,
-            };
+        if is_for_arch && word & (LEARNED_AT_ONCE | LEARNED_SHARED_ARGS) == 0 {
+            word |= LEARNED_PLAIN;
+        }
+        if sizes[0] <= ARGS_BYTES && args.is_none_or(|desc| usize::from(desc.align) <= WORD_BYTES) {
+            word |= LEARNED_FITTING_ARGS;
         }
         // Others may be constants.
         if (*entry).stack == STACK_SEGMENTED {
@@ -303,6 +316,9 @@ unsafe fn post(
             claim(future).take_for_sure();
             handle::free(future);
             return None;
+        }
+        if state & DETACHED != 0 {
+            worker.restrain_spawner();
         }
         Some(future)
     }
@@ -381,13 +397,20 @@ pub struct Spawned {
     pub slot: *mut u8,
 }
 
+/// What a coroutine that has not started will run. The caller has claimed it.
+#[inline]
+pub unsafe fn entry(future: *const Future) -> *mut EntryDesc {
+    // SAFETY: until the start this word is the entry.
+    unsafe { (*future).desc.load(Relaxed) }.cast()
+}
+
 /// The coroutine starts. The caller has claimed it.
 #[inline]
 pub unsafe fn start(future: *mut Future) -> Spawned {
-    // SAFETY: until here this word was the entry.
+    // SAFETY: promised by the caller.
     unsafe {
         let this = &*future;
-        let entry: *mut EntryDesc = this.desc.load(Relaxed).cast();
+        let entry = entry(future);
         let result = (*entry).result.cast_mut().cast();
         this.desc.store(result, Relaxed);
         Spawned {
@@ -419,7 +442,7 @@ unsafe fn cannot_spawn(entry: *const EntryDesc, args: *const u8, position: u32) 
 unsafe fn share_args(entry: *mut EntryDesc, args: *const u8) {
     // SAFETY: the entry describes its arguments.
     unsafe {
-        if learned(entry) & LEARNED_MANAGED_ARGS != 0 {
+        if learned(entry) & LEARNED_SHARED_ARGS != 0 {
             value::share(args.cast_mut(), &*(*entry).args);
         }
     }
@@ -438,28 +461,66 @@ pub fn completion(future: *mut Future) -> Completion {
     }
 }
 
-/// As [`completion`], for a coroutine that was spawned as its future.
-///
-/// # Safety
-/// The future is alive.
-pub unsafe fn completion_of_spawned(future: *mut Future) -> Completion {
-    /// Nobody has ever owned the future, and it has no result.
-    unsafe fn finish_detached(data: *mut c_void, ended: Ended) {
+/// What a coroutine takes from the future as which it was spawned.
+pub struct Inherited {
+    /// Where the arguments are, and the result goes.
+    pub slot: *mut u8,
+    pub completion: Completion,
+}
+
+/// The coroutine starts that has the control block, and its identity. A future that nobody has ever owned is of no more use: the arguments move to the block, if they fit.
+#[inline(always)]
+pub unsafe fn inherit(future: *mut Future, coroutine: *mut Coroutine) -> Inherited {
+    // SAFETY: the caller has claimed the future, and taken it out of its deque; then nobody else knows one that is detached.
+    unsafe {
+        let is_detached = (*future).state.load(Relaxed) & DETACHED != 0;
+        let slot = result_slot(future);
+        let learned = learned_word((*coroutine).entry).load(Relaxed);
+        if !is_detached || learned & LEARNED_FITTING_ARGS == 0 {
+            return Inherited {
+                slot,
+                completion: completion(future),
+            };
+        }
+        let room = Coroutine::args_room(coroutine);
+        copy_args(slot, room, learned >> LEARNED_WORDS_SHIFT);
+        handle::free(future);
+        Inherited {
+            slot: room,
+            completion: UNWATCHED,
+        }
+    }
+}
+
+/// Copies the words of arguments that fit, an odd number with one more if there is room: a slot has an even number of words.
+#[inline(always)]
+unsafe fn copy_args(from: *const u8, to: *mut u8, words: u32) {
+    const ROOM: u32 = (ARGS_BYTES / WORD_BYTES) as u32;
+    let (from, to) = (from.cast::<u64>(), to.cast::<u64>());
+    for start in (0..ROOM).step_by(2) {
+        if start > 0 && start >= words {
+            return;
+        }
+        let count = (ROOM - start).min(2) as usize;
+        // SAFETY: both places have as many words, as the caller says, or one more that is within the rooms.
+        unsafe {
+            ptr::copy_nonoverlapping(from.add(start as usize), to.add(start as usize), count)
+        };
+    }
+}
+
+/// Of a coroutine whose end nobody waits for.
+const UNWATCHED: Completion = {
+    unsafe fn finish(_: *mut c_void, ended: Ended) {
         if let Ended::Failed(failure) = ended {
             failure.report_if_unobserved();
         }
-        // SAFETY: it is out of its deque, and nobody else knows it.
-        unsafe { handle::free::<Future>(data.cast()) }
-    }
-    // SAFETY: promised by the caller.
-    if unsafe { (*future).state.load(Relaxed) } & DETACHED == 0 {
-        return completion(future);
     }
     Completion {
-        data: future.cast(),
-        finish: finish_detached,
+        data: ptr::null_mut(),
+        finish,
     }
-}
+};
 
 /// The coroutine whose result it is has ended.
 pub unsafe fn end(future: *mut Future, ended: Ended) {
@@ -987,15 +1048,6 @@ unsafe fn start_detached(
     args: *const u8,
     position: u32,
 ) -> Result<(), OutOfMemory> {
-    unsafe fn finish(_: *mut c_void, ended: Ended) {
-        if let Ended::Failed(failure) = ended {
-            failure.report_if_unobserved();
-        }
-    }
-    let completion = Completion {
-        data: ptr::null_mut(),
-        finish,
-    };
     // SAFETY: the entry describes its arguments, and writes no result.
     unsafe {
         debug_assert!((*entry).result.is_null());
@@ -1004,7 +1056,7 @@ unsafe fn start_detached(
             let future = post(worker, bytes, entry, args, position, state);
             return future.map(drop).ok_or(OutOfMemory);
         }
-        scheduler::spawn(entry, args, ptr::null_mut(), position, completion).map(drop)
+        scheduler::spawn(entry, args, ptr::null_mut(), position, UNWATCHED).map(drop)
     }
 }
 

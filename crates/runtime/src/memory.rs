@@ -278,16 +278,23 @@ impl Magazine {
         Some(piece)
     }
 
+    /// What [`take`](Self::take) is likely to give next, which may be null, and where its link is.
+    #[inline]
+    pub fn peek(&self, depot: &Depot) -> (*mut u8, *mut u8) {
+        let piece = self.current.first;
+        (piece, depot.link(piece).cast())
+    }
+
+    #[inline(never)]
     fn take_slowly(&mut self, depot: &Depot) -> Option<*mut u8> {
-        if self.current.fresh < self.current.fresh_end {
-            let piece = self.current.fresh;
-            self.current.fresh = piece.wrapping_add(depot.bytes);
-            depot.unpoison(piece);
-            return Some(piece);
-        }
-        self.current = std::mem::replace(&mut self.spare, List::EMPTY);
         if self.current.is_empty() {
-            self.current = depot.pop()?;
+            self.current = std::mem::replace(&mut self.spare, List::EMPTY);
+            if self.current.is_empty() {
+                self.current = depot.pop()?;
+            }
+        }
+        if self.current.first.is_null() {
+            self.current.cut(depot);
         }
         self.take(depot)
     }
@@ -309,6 +316,7 @@ impl Magazine {
     }
 
     #[cold]
+    #[inline(never)]
     fn put_aside(&mut self, depot: &Depot) {
         let full = std::mem::replace(&mut self.current, List::EMPTY);
         let surplus = std::mem::replace(&mut self.spare, full);
@@ -331,6 +339,22 @@ impl Magazine {
 }
 
 impl List {
+    /// Cuts so many pieces from the fresh range as lie on a page, to be taken in the order of their addresses.
+    fn cut(&mut self, depot: &Depot) {
+        let bytes = depot.bytes;
+        let there = (self.fresh_end.addr() - self.fresh.addr()) / bytes;
+        let count = (PAGE_BYTES / bytes).clamp(1, there);
+        for index in (0..count).rev() {
+            let piece = self.fresh.wrapping_add(index * bytes);
+            // SAFETY: the range is free, and ours.
+            unsafe { *depot.link(piece) = self.first };
+            depot.poison(piece);
+            self.first = piece;
+        }
+        self.fresh = self.fresh.wrapping_add(count * bytes);
+        self.count += count;
+    }
+
     fn return_to(self, depot: &Depot) {
         if node_memory::are_several() {
             self.return_home(depot);
@@ -483,7 +507,7 @@ unsafe impl GlobalAlloc for WithKept {
 // ---------------------------------------------------------------- the general allocator
 
 /// Sizes are rounded up to a multiple of this, and pieces aligned to it.
-const GRAIN_BYTES: usize = 16;
+pub const GRAIN_BYTES: usize = 16;
 const CLASSES: usize = 24;
 /// Larger pieces are the system's.
 pub const SMALL_BYTES: usize = GRAIN_BYTES * CLASSES;
@@ -616,7 +640,8 @@ pub unsafe fn give(piece: *mut u8, bytes: usize) {
     })
 }
 
-/// The calling thread's pieces of so many bytes; null where they are the system's, or a sanitizer is told of each. A free piece holds its link at its beginning.
+/// The calling thread's pieces of so many bytes; null where they are the system's, or a sanitizer is told of each. A free piece holds its link at its beginning. The
+/// magazines of one grain after the other lie in a row.
 pub fn magazine(bytes: usize) -> *mut Magazine {
     if !is_small(bytes) || cfg!(echo_sanitize) {
         return ptr::null_mut();

@@ -205,8 +205,12 @@ static EXIT: Exit = Exit(UnsafeCell::new(0));
 /// `module` is valid.
 unsafe fn start_main(module: *const ModuleInfo, main_exit: bool) {
     let completion = Completion {
-        data: ptr::without_provenance_mut(main_exit as usize),
-        finish: main_ended,
+        data: EXIT.0.get().cast(),
+        finish: if main_exit {
+            main_ended::<true>
+        } else {
+            main_ended::<false>
+        },
     };
     // SAFETY: main takes no arguments and writes an `i64`.
     let started = unsafe {
@@ -225,7 +229,7 @@ unsafe fn start_main(module: *const ModuleInfo, main_exit: bool) {
 
 /// # Safety
 /// Called once, when main has ended.
-unsafe fn main_ended(main_exit: *mut c_void, ended: Ended) {
+unsafe fn main_ended<const MAIN_EXIT: bool>(exit: *mut c_void, ended: Ended) {
     match ended {
         Ended::Completed => {
             let returned = PHASE.compare_exchange(
@@ -236,9 +240,9 @@ unsafe fn main_ended(main_exit: *mut c_void, ended: Ended) {
             );
             if returned.is_ok() {
                 // SAFETY: main has written its result.
-                CODE.store(unsafe { *EXIT.0.get() } as i32, Ordering::SeqCst);
+                CODE.store(unsafe { *exit.cast::<i64>() } as i32, Ordering::SeqCst);
             }
-            if main_exit.addr() != 0 {
+            if MAIN_EXIT {
                 scheduler::request_stop();
             }
         }

@@ -174,6 +174,8 @@ pub fn trim(attend: &mut dyn FnMut()) -> bool {
 
 /// A worker's own free memory.
 pub struct Cache {
+    /// The control block of the coroutine that ended last, with its segment, or null: the next one that starts is likely to need the same.
+    spare: *mut Coroutine,
     blocks: [Magazine; KINDS],
     /// Of each kind.
     slabs: [u32; KINDS],
@@ -190,6 +192,7 @@ unsafe impl Send for Cache {}
 impl Cache {
     pub const fn new() -> Cache {
         Cache {
+            spare: ptr::null_mut(),
             blocks: [Magazine::EMPTY; KINDS],
             slabs: [0; KINDS],
             big: Vec::new(),
@@ -236,7 +239,10 @@ impl Cache {
 
     /// A zeroed or recycled control block.
     pub fn take_control(&mut self) -> Result<*mut Coroutine, OutOfMemory> {
-        self.take_block(CONTROL).map(|block| block.cast())
+        let block = self.take_block(CONTROL)?;
+        let (next, _) = self.blocks[CONTROL].peek(&DEPOTS[CONTROL]);
+        arch::prefetch_block(next.cast());
+        Ok(block.cast())
     }
 
     /// # Safety
@@ -291,6 +297,8 @@ impl Cache {
             } else {
                 let class = class_of(entry);
                 let base = self.take_block(class)? as usize;
+                let (_, top) = self.blocks[class].peek(&DEPOTS[class]);
+                arch::prefetch(top);
                 (*coroutine).class = class as u8;
                 (*coroutine).first_top = base + SEGMENT_BYTES[class];
                 (*coroutine).first_room = (SEGMENT_BYTES[class] - SEGMENT_SLACK) as u16;
@@ -304,11 +312,78 @@ impl Cache {
         Ok(())
     }
 
+    /// A control block for a coroutine of that entry, which is not foreign code; if it is at hand, with a stack that is prepared for the first run.
+    ///
+    /// # Errors
+    /// There is no memory for one.
+    ///
+    /// # Safety
+    /// Entries live as long as the module.
+    #[inline]
+    pub unsafe fn take_for(
+        &mut self,
+        entry: *mut EntryDesc,
+    ) -> Result<*mut Coroutine, OutOfMemory> {
+        let spare = std::mem::replace(&mut self.spare, ptr::null_mut());
+        // SAFETY: promised by the caller; what is at hand has ended, and has a segment.
+        unsafe {
+            if !spare.is_null() && usize::from((*spare).class) == class_of(entry) {
+                arch::prepare(spare, (*spare).first_top);
+                return Ok(spare);
+            }
+            let coroutine = self.take_without_stack(spare)?;
+            (*coroutine).rsp = 0;
+            Ok(coroutine)
+        }
+    }
+
+    /// # Safety
+    /// `spare` is what was at hand, or null.
+    unsafe fn take_without_stack(
+        &mut self,
+        spare: *mut Coroutine,
+    ) -> Result<*mut Coroutine, OutOfMemory> {
+        if spare.is_null() {
+            return self.take_control();
+        }
+        // SAFETY: promised by the caller.
+        unsafe { self.detach_stack(spare) };
+        Ok(spare)
+    }
+
+    /// Takes the control block and the stack of a coroutine back.
+    ///
+    /// # Safety
+    /// The coroutine has ended, and nobody refers to it.
+    #[inline]
+    pub unsafe fn put_ended(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller. Sanitizers want to know what is free.
+        unsafe {
+            if self.spare.is_null() && (*coroutine).big_top == 0 && !cfg!(echo_sanitize) {
+                (*coroutine).set_state(State::Free);
+                self.spare = coroutine;
+            } else {
+                self.put_apart(coroutine);
+            }
+        }
+    }
+
+    /// # Safety
+    /// As for [`put_ended`](Self::put_ended).
+    #[inline(never)]
+    unsafe fn put_apart(&mut self, coroutine: *mut Coroutine) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            self.detach_stack(coroutine);
+            self.put_control(coroutine);
+        }
+    }
+
     /// Takes the stack of an ended coroutine back.
     ///
     /// # Safety
     /// The coroutine has ended; nothing runs on its stack.
-    pub unsafe fn detach_stack(&mut self, coroutine: *mut Coroutine) {
+    unsafe fn detach_stack(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: promised by the caller.
         unsafe {
             if (*coroutine).first_top == 0 {
@@ -415,6 +490,11 @@ impl Cache {
 
     /// Gives everything to the depots and the pools.
     pub fn empty(&mut self) {
+        let spare = std::mem::replace(&mut self.spare, ptr::null_mut());
+        if !spare.is_null() {
+            // SAFETY: it has ended, and has a segment.
+            unsafe { self.put_apart(spare) };
+        }
         self.blocks
             .iter_mut()
             .zip(&DEPOTS)

@@ -35,8 +35,14 @@ macro_rules! stub_body {
     (plain echo_free) => {
         core::arch::naked_asm!("jmp {free}", free = sym $crate::arch::free)
     };
+    (plain echo_release) => {
+        core::arch::naked_asm!("jmp {release}", release = sym $crate::arch::release)
+    };
     (raise echo_spawn) => {
         core::arch::naked_asm!("jmp {spawn}", spawn = sym $crate::arch::spawn)
+    };
+    (raise echo_spawn_detached) => {
+        core::arch::naked_asm!("jmp {spawn}", spawn = sym $crate::arch::spawn_detached)
     };
     (park echo_await) => {
         core::arch::naked_asm!("jmp {await_future}", await_future = sym $crate::arch::await_future)

@@ -30,6 +30,11 @@ impl Magazine {
     }
 }
 
+/// There are none for `arch`.
+pub fn magazine(_bytes: usize) -> *mut Magazine {
+    std::ptr::null_mut()
+}
+
 pub fn room(bytes: usize) -> usize {
     bytes
 }

@@ -56,6 +56,10 @@ impl Worker {
         unreachable!("{THREADS_ONLY}")
     }
 
+    pub fn restrain_spawner(&self) {
+        unreachable!("{THREADS_ONLY}")
+    }
+
     pub fn push_unstarted(&self, _future: *mut Future) -> Result<(), OutOfMemory> {
         unreachable!("{THREADS_ONLY}")
     }
@@ -90,7 +94,7 @@ pub unsafe fn spawn(
     unsafe {
         let code = transmute::<*const c_void, unsafe fn(*const u8, *mut u8)>((*entry).code);
         code(args, result);
-        (completion.finish)(completion.data, Ended::Completed);
+        completion.tell(Ended::Completed);
     }
     Ok(1)
 }

@@ -77,6 +77,10 @@ pub fn item_desc() -> *const TypeDesc {
     &ITEM.0
 }
 
+pub fn needs_sharing(desc: &TypeDesc) -> bool {
+    desc.flags & DESC_MANAGED != 0
+}
+
 pub unsafe fn share(_value: *mut u8, _desc: &TypeDesc) {}
 
 pub unsafe fn drop(value: *mut u8, _desc: &TypeDesc) {

@@ -23,7 +23,7 @@
 
 mod common_case;
 
-pub use common_case::{await_future, free, spawn};
+pub use common_case::{await_future, free, release, spawn, spawn_detached};
 
 use crate::coroutine::Coroutine;
 use crate::unwind;
@@ -215,14 +215,18 @@ unsafe fn slide(coroutine: *mut Coroutine, code: unsafe extern "C" fn()) {
     }
 }
 
-/// Fetches the control block of a coroutine that is not null into the caches.
+/// Fetches what lies at an address, if something does, into the caches.
+#[inline(always)]
+pub fn prefetch(address: *const u8) {
+    // SAFETY: a prefetch has no effect on what is there, or on whether something is.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) };
+}
+
+/// Fetches the control block of a coroutine into the caches.
 #[inline(always)]
 pub fn prefetch_block(coroutine: *mut Coroutine) {
     for line in 0..size_of::<Coroutine>() / LINE_BYTES {
-        // SAFETY: a prefetch has no effect on what is there, or on whether something is.
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(coroutine.cast::<i8>().wrapping_add(line * LINE_BYTES))
-        };
+        prefetch(coroutine.cast::<u8>().wrapping_add(line * LINE_BYTES));
     }
 }
 

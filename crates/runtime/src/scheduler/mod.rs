@@ -21,9 +21,11 @@
 //! a bounded number of turns, whatever the others do:
 //! * in `run_next`: it is next, unless the queues have a turn first: at most 2 turns.
 //! * in the queue with n before it: queue and deque take turns, and `run_next` has at most [`worker::MAX_STREAK`] in a row in between: at most
-//!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, one more in every [`worker::FAIRNESS_PERIOD`], and now and then one that was preempted.
+//!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, one more in every [`worker::FAIRNESS_PERIOD`], and now and then one that was preempted. Each one that yields
+//!   meanwhile lets up to `worker::GUESTS` run first that have not started.
 //! * in the deque with n older ones: every `FAIRNESS_PERIOD` turns the oldest of the deque or of the injector has a turn, in turn when both hold something:
-//!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets the oldest of the deque run first, up to 256.
+//!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets the oldest of the deque run first, up to
+//!   `worker::GUESTS`; who spawns many that nobody will await yields to the newest ([`Worker::restrain_spawner`]).
 //! * in the injector with n before it: the same; `worker::FOREIGN_PERIOD` times as much if no worker of that node runs.
 //! * among the preempted of a node with n before it: a time, as it is their turns that are long. A worker that has had none of them for
 //!   `monitor::PREEMPTED_PATIENCE` while some wait gives its next turn to one. With the monitor's tick of 5 ms and turns of at most 10 ms, that is
@@ -286,6 +288,7 @@ pub unsafe fn start(
             }
             ptr::copy_nonoverlapping(args, own_args, bytes);
         }
+        (*coroutine).rsp = 0;
         (*coroutine).entry = entry;
         (*coroutine).held = ptr::null_mut();
         begin(coroutine, own_args, result, completion);
@@ -301,12 +304,11 @@ pub unsafe fn start(
 /// What every coroutine begins with.
 ///
 /// # Safety
-/// The caller owns the coroutine, which has its identity; the places are those of its entry.
+/// The caller owns the coroutine, which has its identity, and a stack or none; the places are those of its entry.
 #[inline]
 unsafe fn begin(coroutine: *mut Coroutine, args: *mut u8, result: *mut u8, completion: Completion) {
     // SAFETY: promised by the caller.
     unsafe {
-        (*coroutine).rsp = 0;
         (*coroutine).args = args;
         (*coroutine).args_on_heap = false;
         (*coroutine).slot.result = result;

@@ -12,7 +12,7 @@ use crate::arch::{self, Reason};
 use crate::coroutine::{Coroutine, Ended, State};
 use crate::deadlines;
 use crate::failure::Failure;
-use crate::future::{self, Future, Spawned};
+use crate::future::{self, Future, Inherited};
 use crate::in_place::{self, InPlace};
 use crate::lock::SpinMutex;
 use crate::memory::{self, Magazine, OutOfMemory};
@@ -67,12 +67,16 @@ const MAX_BACKOFF: u32 = 1 << 13;
 const BUSY_BACKOFF: u32 = 8;
 /// Ids a worker takes at a time.
 const ID_BLOCK: u64 = 64;
+/// While so many wait to be started, who spawns coroutines that nobody will await yields after so many: memory for more of them is of no use to anybody. The deque may
+/// hold more, which trees of coroutines have left where the oldest had their turn; they are walked depth first, a few spawns a turn.
+const SPAWN_AHEAD: usize = 4096;
+const SPAWN_STEP: usize = 256;
 /// Where so many wait to be started, or in the injector, what computes is not put behind them.
 const CROWD: usize = 128;
 /// Coroutines taken from the injector at a time.
 const INJECTOR_BATCH: usize = 32;
-/// Coroutines at most that are moved from the deque to the queue before the one that yields.
-const UNSTARTED_BATCH: usize = 256;
+/// Coroutines at most that have not started and run before the queue has its turn, which the one that yields is in.
+const GUESTS: usize = 256;
 /// Stack of a worker's thread: runtime functions run there.
 const THREAD_STACK_BYTES: usize = 2 << 20;
 
@@ -108,7 +112,7 @@ pub struct Worker {
     own: UnsafeCell<Own>,
     /// Of calls in place, free, linked through `previous`; of the worker's thread only, and `arch`.
     pub records: Cell<*mut InPlace>,
-    /// For `arch`, while the thread runs coroutines: its free pieces of the size of most futures, or null; and its number of live blocks.
+    /// For `arch`, while the thread runs coroutines: its free pieces of the smallest size, those of the others behind them, or null; and its number of live blocks.
     pieces: Cell<*mut Magazine>,
     live: Cell<*const AtomicI64>,
 }
@@ -154,8 +158,14 @@ pub struct Own {
     tombstones: usize,
     /// A coroutine has found no memory to start: there may be none for others.
     lacks_memory: bool,
-    /// Whose turn it is when the queue and the deque both hold something.
+    /// Whose turn it is when the queue and the deque both hold something; before that, so many in the deque have theirs.
     prefers_unstarted: bool,
+    guests: usize,
+    guests_are_newest: bool,
+    /// See [`restrain_spawner`](Worker::restrain_spawner): how long the deque may be, the turn of a spawner that has found it longer, and of one that was to yield.
+    spawn_limit: usize,
+    spawner_turn: u64,
+    restrained_turn: u64,
     random: u64,
     /// Up to what each worker's queue was filled when the search began.
     marks: Box<[u32]>,
@@ -190,6 +200,7 @@ impl Worker {
     pub const NEXT_ID_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, next_id);
     pub const LAST_ID_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, last_id);
     pub const UNTIL_WAKE_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, until_wake);
+    pub const SPAWN_LIMIT_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, spawn_limit);
     pub const LACKS_MEMORY_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, lacks_memory);
 
     pub fn new(index: usize, node: usize, workers: usize) -> Worker {
@@ -220,6 +231,11 @@ impl Worker {
                 tombstones: 0,
                 lacks_memory: false,
                 prefers_unstarted: false,
+                guests: 0,
+                guests_are_newest: false,
+                spawn_limit: SPAWN_AHEAD,
+                spawner_turn: 0,
+                restrained_turn: 0,
                 random: 0x9E37_79B9_7F4A_7C15 ^ (index as u64 + 1),
                 marks: vec![0; workers].into(),
                 has_searched: false,
@@ -300,6 +316,24 @@ impl Worker {
         Ok(())
     }
 
+    /// A coroutine that nobody will await was put into the deque. Where many wait there, and the running one has spawned some of them in this turn, it is to let them
+    /// have theirs. Owner only.
+    pub fn restrain_spawner(&self) {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let own = unsafe { self.own() };
+        let (len, turn) = (self.unstarted.len(), self.turn());
+        if len <= own.spawn_limit {
+            return;
+        }
+        if own.spawner_turn == turn {
+            own.restrained_turn = turn;
+            arch::set_stack_limit(arch::PREEMPT_LIMIT);
+        } else {
+            own.spawner_turn = turn;
+            own.spawn_limit = len + SPAWN_STEP;
+        }
+    }
+
     #[cold]
     fn push_after_growth(&self, future: *mut Future) -> Result<(), OutOfMemory> {
         self.unstarted.make_room(|old| {
@@ -364,14 +398,14 @@ impl Worker {
                 own.tombstones = own.tombstones.saturating_sub(1);
                 return None;
             }
-            let Ok(coroutine) = self.own().cache.take_control() else {
+            let Ok(coroutine) = self.own().cache.take_for(future::entry(future)) else {
                 self.expect_no_memory();
                 future::fail_to_start(future);
                 return None;
             };
-            let Spawned { callee, slot } = future::start(future);
-            (*coroutine).set_identity(callee);
-            begin(coroutine, slot, slot, future::completion_of_spawned(future));
+            (*coroutine).set_identity(future::start(future).callee);
+            let Inherited { slot, completion } = future::inherit(future, coroutine);
+            begin(coroutine, slot, slot, completion);
             (*coroutine).set_state(State::Ready);
             Some(coroutine)
         }
@@ -585,7 +619,7 @@ impl Worker {
             // SAFETY: on this worker's thread.
             unsafe { self.own().cache.keep_last() };
             self.live.set(block::live_of_thread());
-            self.pieces.set(memory::magazine(future::SMALLEST_BYTES));
+            self.pieces.set(memory::magazine(memory::GRAIN_BYTES));
             self.scheduler().monitor_bell.rouse();
             while !self.scheduler().stopping.load(Ordering::Relaxed) {
                 match self.next() {
@@ -698,20 +732,52 @@ impl Worker {
         }
     }
 
-    /// From the queue and the deque in turn.
+    /// From the queue and the deque in turn, after those of the deque that come before.
     #[inline]
     fn next_queued(&self) -> Option<*mut Coroutine> {
         // SAFETY: on this worker's thread; not kept across calls.
-        let prefers_unstarted = unsafe {
+        let (prefers_unstarted, guests) = unsafe {
             let own = self.own();
             own.prefers_unstarted = !own.prefers_unstarted;
-            own.prefers_unstarted
+            (own.prefers_unstarted, own.guests)
         };
-        if prefers_unstarted {
-            self.pop_unstarted().or_else(|| self.pop())
-        } else {
-            self.pop().or_else(|| self.pop_unstarted())
+        if guests > 0
+            && let Some(guest) = self.next_guest()
+        {
+            return Some(guest);
         }
+        let queued = if prefers_unstarted { None } else { self.pop() };
+        queued
+            .or_else(|| self.pop_unstarted())
+            .or_else(|| self.pop())
+    }
+
+    /// What runs in that turn yields: some of what it has spawned has waited longer. Of those that a restrained spawner waits for, twice as many as it may spawn in a turn.
+    fn invite_guests(&self, turn: u64) {
+        let len = self.unstarted.len();
+        // SAFETY: on this worker's thread; not kept across calls.
+        let own = unsafe { self.own() };
+        own.guests_are_newest = own.restrained_turn == turn;
+        own.guests = len.min(GUESTS);
+        if own.guests_are_newest {
+            own.guests = len.min(2 * SPAWN_STEP);
+            own.spawn_limit = SPAWN_AHEAD.max(len - own.guests);
+        }
+    }
+
+    #[inline(never)]
+    fn next_guest(&self) -> Option<*mut Coroutine> {
+        // SAFETY: on this worker's thread; not kept across calls.
+        let own = unsafe { self.own() };
+        let guest = if own.guests_are_newest {
+            self.pop_unstarted()
+        } else {
+            self.pop_oldest()
+        };
+        // SAFETY: as above.
+        let own = unsafe { self.own() };
+        own.guests = if guest.is_some() { own.guests - 1 } else { 0 };
+        guest
     }
 
     fn pop_oldest(&self) -> Option<*mut Coroutine> {
@@ -723,18 +789,6 @@ impl Worker {
             }
         }
         None
-    }
-
-    /// Moves the oldest that have not started to the queue.
-    #[inline(never)]
-    fn queue_unstarted(&self) {
-        let mut oldest = [ptr::null_mut(); UNSTARTED_BATCH];
-        let count = self.unstarted.take_oldest(&mut oldest);
-        for &future in &oldest[..count] {
-            if let Some(coroutine) = self.start_coroutine(future) {
-                self.push(coroutine);
-            }
-        }
     }
 
     fn set_streak(&self, streak: u32) {
@@ -805,7 +859,13 @@ impl Worker {
         let share = (len / from.workers.len() + 1).min(batch);
         let count = from.injector.take(&mut taken[..share]);
         let (&first, rest) = taken[..count].split_first()?;
-        rest.iter().for_each(|&coroutine| self.push(coroutine));
+        // What went through the injector has waited for long.
+        rest.iter()
+            .for_each(|&coroutine| arch::prefetch_block(coroutine));
+        for &coroutine in rest {
+            arch::prefetch_stack(coroutine);
+            self.push(coroutine);
+        }
         if from.injector.len() > 0 && scheduler.idle.should_wake() {
             scheduler.wake_near(node);
         }
@@ -1053,10 +1113,7 @@ impl Worker {
                         self.put_preempted(coroutine);
                         return;
                     }
-                    // What it has spawned has waited longer.
-                    if !self.unstarted.is_empty() {
-                        self.queue_unstarted();
-                    }
+                    self.invite_guests(turn + 1);
                     // Who yields waits for others: if none but preempted ones are here, for those.
                     if self.queue.is_empty() && self.home().preempted.len() > 0 {
                         self.due.fetch_or(DUE_PREEMPTED, Ordering::Relaxed);
@@ -1085,7 +1142,7 @@ impl Worker {
             let ended = super::cannot_start(&(*coroutine).identity());
             let completion = end_coroutine(coroutine, &ended);
             self.own().cache.put_control(coroutine);
-            (completion.finish)(completion.data, ended);
+            completion.tell(ended);
         }
     }
 
@@ -1095,10 +1152,8 @@ impl Worker {
         // SAFETY: promised by the caller.
         unsafe {
             let completion = end_coroutine(coroutine, &ended);
-            let cache = &mut self.own().cache;
-            cache.detach_stack(coroutine);
-            cache.put_control(coroutine);
-            (completion.finish)(completion.data, ended);
+            self.own().cache.put_ended(coroutine);
+            completion.tell(ended);
         }
     }
 

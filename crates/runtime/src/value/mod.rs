@@ -31,7 +31,7 @@ use std::ptr;
 pub use array::{array_alloc, index_out_of_range};
 pub use block::{alloc, empty, free, live_blocks};
 pub use string::{drop_string, string, text as string_text};
-pub use walk::{drop, dup, field_type, release, share, type_name};
+pub use walk::{drop, dup, field_type, needs_sharing, release, share, type_name};
 
 // The rows of the symbol table.
 pub use array::{

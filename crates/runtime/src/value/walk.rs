@@ -326,6 +326,20 @@ pub unsafe fn share(value: *mut u8, desc: Desc) {
     }
 }
 
+/// Whether [`share`] may find something to do in values of the type. Handles but futures are shared from the start.
+pub fn needs_sharing(desc: &TypeDesc) -> bool {
+    match shape(desc.kind) {
+        Shape::Scalar => false,
+        Shape::Inline => (0..desc.field_count as usize)
+            .filter_map(|number| {
+                // SAFETY: descriptors live as long as the program. Variants without a payload have none.
+                unsafe { field(desc, number).desc.as_ref() }
+            })
+            .any(needs_sharing),
+        Shape::Block => matches!(desc.kind, Kind::Future | Kind::Promise) || !is_handle(desc.kind),
+    }
+}
+
 /// Whether blocks of the type can refer to other blocks that the walker knows of.
 fn has_contents(desc: &TypeDesc) -> bool {
     match desc.kind {
@@ -477,4 +491,61 @@ pub unsafe extern "C" fn echo_dup(value: *mut u8, of: *mut u8) {
 pub unsafe extern "C" fn echo_drop(value: *mut u8, of: *mut u8) {
     // SAFETY: see above.
     unsafe { drop(value, desc(of)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn desc(kind: Kind, fields: &'static [FieldDesc]) -> TypeDesc {
+        TypeDesc {
+            kind,
+            flags: 0,
+            align: 8,
+            size: 8,
+            name: ptr::null(),
+            name_len: 0,
+            field_count: fields.len() as u32,
+            fields: fields.as_ptr(),
+            zero: ptr::null(),
+        }
+    }
+
+    fn field_of(desc: *const TypeDesc) -> FieldDesc {
+        FieldDesc {
+            name: ptr::null(),
+            name_len: 0,
+            offset: 0,
+            desc,
+        }
+    }
+
+    #[test]
+    fn only_what_is_shared_from_the_start_needs_no_sharing() {
+        let plain = [Kind::String, Kind::Array, Kind::Map, Kind::Func]
+            .into_iter()
+            .chain([Kind::Future, Kind::Promise])
+            .chain([Kind::StringBuilder, Kind::Foreign]);
+        for kind in plain {
+            let inner = Box::leak(Box::new(desc(kind, &[])));
+            assert!(needs_sharing(inner), "{kind:?}");
+            let fields = Box::leak(Box::new([field_of(ptr::null()), field_of(inner)]));
+            let outer = Box::leak(Box::new(desc(Kind::Enum, fields)));
+            assert!(needs_sharing(outer), "{kind:?} in an enum");
+            let fields = Box::leak(Box::new([field_of(outer)]));
+            assert!(
+                needs_sharing(&desc(Kind::Tuple, fields)),
+                "{kind:?} in an enum in a tuple"
+            );
+        }
+        for kind in [Kind::I64, Kind::Chan, Kind::Mutex, Kind::Atomic, Kind::Once] {
+            let inner = Box::leak(Box::new(desc(kind, &[])));
+            let fields = Box::leak(Box::new([field_of(inner), field_of(inner)]));
+            assert!(!needs_sharing(inner), "{kind:?}");
+            assert!(
+                !needs_sharing(&desc(Kind::Struct, fields)),
+                "{kind:?} in a struct"
+            );
+        }
+    }
 }

@@ -22,132 +22,169 @@ use super::{in_place_ended, outcome};
 const FREE_AND_WAITING: u16 = (WAITING as u16) << 8;
 const _: () = assert!(TAKEN == 0);
 
-/// Body of the stub of `echo_spawn`: an outcome stub, but for what is most common: the future is small, there is a piece for it and room in the deque, and nobody
-/// has to be woken. Then this does what [`future`](crate::future) does, in the same order, and never leaves the stack in use.
+/// Body of a stub that spawns: an outcome stub, but for what is most common: the future is small, the arguments need only be copied, there is a piece for it and room in
+/// the deque, and nobody has to be woken. Then this does what [`future`](crate::future) does, in the same order, and never leaves the stack in use.
+macro_rules! spawn_body {
+    ($spawned:expr, $function:path $(, $restrained:expr, $limit:ident = $offset:expr)?) => {
+        naked_asm!(
+            ".cfi_startproc",
+            "push rbp",
+            ".cfi_def_cfa_offset 16",
+            ".cfi_offset rbp, -16",
+            "mov rbp, rsp",
+            ".cfi_def_cfa_register rbp",
+            // rcx: the worker, r9: its pieces, r8: the piece
+            "mov r11, qword ptr [rip + echo_tls@gottpoff]",
+            "mov rcx, qword ptr fs:[r11 + 16]",
+            "test rcx, rcx",
+            "je 10f",
+            "mov r11d, dword ptr [rdi + {learned}]",
+            "test r11d, {plain}",
+            "jz 10f",
+            "mov r9, qword ptr [rcx + {pieces}]",
+            "movzx r11d, r11w",
+            "lea r9, [r9 + r11 * {magazine_per_byte} - {magazine}]",
+            "mov r8, qword ptr [r9 + {first}]",
+            "test r8, r8",
+            "je 10f",
+            // r10: `bottom`, r11: how many there are
+            "mov r10, qword ptr [rcx + {bottom}]",
+            "mov r11, r10",
+            "sub r11, qword ptr [rcx + {top}]",
+            "cmp r11, qword ptr [rcx + {mask}]",
+            "ja 10f",
+            $($restrained,)?
+            "cmp byte ptr [rcx + {lacks_memory}], 0",
+            "jne 10f",
+            // rax: 1 + the id
+            "mov rax, qword ptr [rcx + {next_id}]",
+            "cmp rax, qword ptr [rcx + {last_id}]",
+            "je 10f",
+            "inc rax",
+            // whether there is something to offer to thieves
+            "cmp byte ptr [rcx + {is_alone}], 0",
+            "jne 20f",
+            "test r11, r11",
+            "jz 20f",
+            "cmp byte ptr [rcx + {was_robbed}], 0",
+            "jne 10f",
+            "cmp dword ptr [rcx + {until_wake}], 0",
+            "je 10f",
+            "dec dword ptr [rcx + {until_wake}]",
+            "20: mov qword ptr [rcx + {next_id}], rax",
+            "mov r11, qword ptr [r8]",
+            "mov qword ptr [r9 + {first}], r11",
+            "dec qword ptr [r9 + {count}]",
+            "mov r11, qword ptr [rcx + {live}]",
+            "inc qword ptr [r11]",
+            // the future: its count and bytes
+            "mov r11d, dword ptr [rdi + {learned}]",
+            "mov dword ptr [r8], 1",
+            "movabs r9, {spawned}",
+            "mov qword ptr [r8 + {lock}], r9",
+            "mov qword ptr [r8 + {desc}], rdi",
+            "mov qword ptr [r8 + {waiters}], 0",
+            "mov qword ptr [r8 + {coroutine}], rax",
+            "mov dword ptr [r8 + {pins}], 0",
+            "mov dword ptr [r8 + {spawned_at}], edx",
+            "movzx eax, r11w",
+            "mov dword ptr [r8 + 4], eax",
+            // two words of arguments, whether there are so many or not
+            "test rsi, rsi",
+            "cmovz rsi, rsp",
+            "mov rax, qword ptr [rsi]",
+            "mov r9, qword ptr [rsi + 8]",
+            "mov qword ptr [r8 + {slot}], rax",
+            "mov qword ptr [r8 + {slot} + 8], r9",
+            "shr r11d, {words_shift}",
+            "cmp r11d, 2",
+            "ja 21f",
+            "22: mov rax, r10",
+            "and rax, qword ptr [rcx + {mask}]",
+            "mov r11, qword ptr [rcx + {slots}]",
+            "mov qword ptr [r11 + rax * 8], r8",
+            "inc r10",
+            "mov qword ptr [rcx + {bottom}], r10",
+            "mov rax, r8",
+            ".cfi_remember_state",
+            "pop rbp",
+            ".cfi_def_cfa rsp, 8",
+            "ret",
+            ".cfi_restore_state",
+            "21: mov rax, qword ptr [rsi + r11 * 8 - 8]",
+            "mov qword ptr [r8 + r11 * 8 + {slot} - 8], rax",
+            "dec r11d",
+            "cmp r11d, 2",
+            "ja 21b",
+            "jmp 22b",
+            // as any outcome stub
+            "10: mov r11, qword ptr [rip + echo_tls@gottpoff]",
+            "mov qword ptr fs:[r11 + 24], rbp",
+            "mov r11, qword ptr fs:[r11 + 8]",
+            "test r11, r11",
+            "cmovnz rsp, r11",
+            "call {function}",
+            "test edx, edx",
+            "jne {outcome}",
+            "mov rsp, rbp",
+            "pop rbp",
+            ".cfi_def_cfa rsp, 8",
+            "ret",
+            ".cfi_endproc",
+            learned = const offset_of!(EntryDesc, learned_future),
+            plain = const future::LEARNED_PLAIN,
+            words_shift = const future::LEARNED_WORDS_SHIFT,
+            pieces = const Worker::PIECES_OFFSET,
+            magazine = const size_of::<Magazine>(),
+            magazine_per_byte = const size_of::<Magazine>() / memory::GRAIN_BYTES,
+            first = const Magazine::FIRST_OFFSET,
+            count = const Magazine::COUNT_OFFSET,
+            live = const Worker::LIVE_OFFSET,
+            next_id = const Worker::NEXT_ID_OFFSET,
+            last_id = const Worker::LAST_ID_OFFSET,
+            was_robbed = const Worker::WAS_ROBBED_OFFSET,
+            until_wake = const Worker::UNTIL_WAKE_OFFSET,
+            lacks_memory = const Worker::LACKS_MEMORY_OFFSET,
+            bottom = const Worker::UNSTARTED_OFFSET + Deque::<Future>::BOTTOM_OFFSET,
+            top = const Worker::UNSTARTED_OFFSET + Deque::<Future>::TOP_OFFSET,
+            mask = const Worker::UNSTARTED_OFFSET + Deque::<Future>::MASK_OFFSET,
+            slots = const Worker::UNSTARTED_OFFSET + Deque::<Future>::SLOTS_OFFSET,
+            is_alone = const Worker::UNSTARTED_OFFSET + Deque::<Future>::IS_ALONE_OFFSET,
+            spawned = const $spawned,
+            $($limit = const $offset,)?
+            lock = const FUTURE_LOCK_OFFSET,
+            desc = const future::DESC_OFFSET,
+            waiters = const FUTURE_WAITERS_OFFSET,
+            coroutine = const future::COROUTINE_OFFSET,
+            pins = const future::PINS_OFFSET,
+            spawned_at = const future::SPAWNED_AT_OFFSET,
+            slot = const FUTURE_VALUE_OFFSET,
+            function = sym $function,
+            outcome = sym outcome,
+        )
+    };
+}
+
+/// Of `echo_spawn`.
 ///
 /// # Safety
 /// Called by generated code only, on a coroutine's stack or a plain thread's, with the arguments that the table of symbols says.
 #[unsafe(naked)]
 pub unsafe extern "C" fn spawn() {
-    naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        // rcx: the worker, r9: its pieces, r8: the piece
-        "mov r11, qword ptr [rip + echo_tls@gottpoff]",
-        "mov rcx, qword ptr fs:[r11 + 16]",
-        "test rcx, rcx",
-        "je 10f",
-        "test dword ptr [rdi + {learned}], {small}",
-        "jz 10f",
-        "mov r9, qword ptr [rcx + {pieces}]",
-        "test r9, r9",
-        "je 10f",
-        "mov r8, qword ptr [r9 + {first}]",
-        "test r8, r8",
-        "je 10f",
-        // r10: `bottom`, r11: how many there are
-        "mov r10, qword ptr [rcx + {bottom}]",
-        "mov r11, r10",
-        "sub r11, qword ptr [rcx + {top}]",
-        "cmp r11, qword ptr [rcx + {mask}]",
-        "ja 10f",
-        "cmp byte ptr [rcx + {lacks_memory}], 0",
-        "jne 10f",
-        // rax: 1 + the id
-        "mov rax, qword ptr [rcx + {next_id}]",
-        "cmp rax, qword ptr [rcx + {last_id}]",
-        "je 10f",
-        "inc rax",
-        // whether there is something to offer to thieves
-        "cmp byte ptr [rcx + {is_alone}], 0",
-        "jne 20f",
-        "test r11, r11",
-        "jz 20f",
-        "cmp byte ptr [rcx + {was_robbed}], 0",
-        "jne 10f",
-        "cmp dword ptr [rcx + {until_wake}], 0",
-        "je 10f",
-        "dec dword ptr [rcx + {until_wake}]",
-        "20: mov qword ptr [rcx + {next_id}], rax",
-        "mov r11, qword ptr [r8]",
-        "mov qword ptr [r9 + {first}], r11",
-        "dec qword ptr [r9 + {count}]",
-        "mov r11, qword ptr [rcx + {live}]",
-        "inc qword ptr [r11]",
-        // the future
-        "movabs r11, {header}",
-        "mov qword ptr [r8], r11",
-        "movabs r11, {waiting}",
-        "mov qword ptr [r8 + {lock}], r11",
-        "mov qword ptr [r8 + {desc}], rdi",
-        "mov qword ptr [r8 + {waiters}], 0",
-        "mov qword ptr [r8 + {coroutine}], rax",
-        "mov dword ptr [r8 + {pins}], 0",
-        "mov dword ptr [r8 + {spawned_at}], edx",
-        "mov r11, qword ptr [rsi]",
-        "mov qword ptr [r8 + {slot}], r11",
-        "test dword ptr [rdi + {learned}], {two_words}",
-        "jz 21f",
-        "mov r11, qword ptr [rsi + 8]",
-        "mov qword ptr [r8 + {slot} + 8], r11",
-        "21: mov rax, r10",
-        "and rax, qword ptr [rcx + {mask}]",
-        "mov r11, qword ptr [rcx + {slots}]",
-        "mov qword ptr [r11 + rax * 8], r8",
-        "inc r10",
-        "mov qword ptr [rcx + {bottom}], r10",
-        "mov rax, r8",
-        ".cfi_remember_state",
-        "pop rbp",
-        ".cfi_def_cfa rsp, 8",
-        "ret",
-        ".cfi_restore_state",
-        // as any outcome stub
-        "10: mov r11, qword ptr [rip + echo_tls@gottpoff]",
-        "mov qword ptr fs:[r11 + 24], rbp",
-        "mov r11, qword ptr fs:[r11 + 8]",
-        "test r11, r11",
-        "cmovnz rsp, r11",
-        "call {function}",
-        "test edx, edx",
-        "jne {outcome}",
-        "mov rsp, rbp",
-        "pop rbp",
-        ".cfi_def_cfa rsp, 8",
-        "ret",
-        ".cfi_endproc",
-        learned = const offset_of!(EntryDesc, learned_future),
-        small = const future::LEARNED_SMALL,
-        two_words = const future::LEARNED_TWO_WORDS,
-        pieces = const Worker::PIECES_OFFSET,
-        first = const Magazine::FIRST_OFFSET,
-        count = const Magazine::COUNT_OFFSET,
-        live = const Worker::LIVE_OFFSET,
-        next_id = const Worker::NEXT_ID_OFFSET,
-        last_id = const Worker::LAST_ID_OFFSET,
-        was_robbed = const Worker::WAS_ROBBED_OFFSET,
-        until_wake = const Worker::UNTIL_WAKE_OFFSET,
-        lacks_memory = const Worker::LACKS_MEMORY_OFFSET,
-        bottom = const Worker::UNSTARTED_OFFSET + Deque::<Future>::BOTTOM_OFFSET,
-        top = const Worker::UNSTARTED_OFFSET + Deque::<Future>::TOP_OFFSET,
-        mask = const Worker::UNSTARTED_OFFSET + Deque::<Future>::MASK_OFFSET,
-        slots = const Worker::UNSTARTED_OFFSET + Deque::<Future>::SLOTS_OFFSET,
-        is_alone = const Worker::UNSTARTED_OFFSET + Deque::<Future>::IS_ALONE_OFFSET,
-        header = const future::SPAWNED_WORDS[0],
-        waiting = const future::SPAWNED_WORDS[1],
-        lock = const FUTURE_LOCK_OFFSET,
-        desc = const future::DESC_OFFSET,
-        waiters = const FUTURE_WAITERS_OFFSET,
-        coroutine = const future::COROUTINE_OFFSET,
-        pins = const future::PINS_OFFSET,
-        spawned_at = const future::SPAWNED_AT_OFFSET,
-        slot = const FUTURE_VALUE_OFFSET,
-        function = sym crate::stubs::guarded::echo_spawn,
-        outcome = sym outcome,
+    spawn_body!(future::SPAWNED, crate::stubs::guarded::echo_spawn)
+}
+
+/// Of `echo_spawn_detached`.
+///
+/// # Safety
+/// As for [`spawn`].
+#[unsafe(naked)]
+pub unsafe extern "C" fn spawn_detached() {
+    spawn_body!(
+        future::SPAWNED_DETACHED,
+        crate::stubs::guarded::echo_spawn_detached,
+        "cmp r11, qword ptr [rcx + {spawn_limit}]; jae 10f",
+        spawn_limit = Worker::SPAWN_LIMIT_OFFSET
     )
 }
 
@@ -168,6 +205,7 @@ pub unsafe extern "C" fn free() {
         "mov r9, qword ptr [rcx + {pieces}]",
         "test r9, r9",
         "je 10f",
+        "add r9, {magazine}",
         "mov rax, qword ptr [r9 + {count}]",
         "inc rax",
         "cmp rax, {batch}",
@@ -197,11 +235,48 @@ pub unsafe extern "C" fn free() {
         bytes = const future::SMALLEST_BYTES,
         batch = const memory::batch(future::SMALLEST_BYTES),
         pieces = const Worker::PIECES_OFFSET,
+        magazine = const (future::SMALLEST_BYTES / memory::GRAIN_BYTES - 1) * size_of::<Magazine>(),
         first = const Magazine::FIRST_OFFSET,
         count = const Magazine::COUNT_OFFSET,
         live = const Worker::LIVE_OFFSET,
         function = sym crate::exports::echo_free,
     )
+}
+
+/// Body of the stub of `echo_release`: a plain stub, but for shared blocks that others own as well. Where those give them up at the same moment, the count is
+/// brought back, and what remains to be done is the runtime's: nobody else knows the block any more.
+///
+/// # Safety
+/// Called by generated code only, on a coroutine's stack or a plain thread's, with the arguments that the table of symbols says.
+#[cfg(not(echo_sanitize))]
+#[unsafe(naked)]
+pub unsafe extern "C" fn release() {
+    naked_asm!(
+        ".cfi_startproc",
+        "cmp dword ptr [rdi], -1",
+        "jge 10f",
+        "mov eax, 1",
+        "lock xadd dword ptr [rdi], eax",
+        "cmp eax, -1",
+        "je 20f",
+        "ret",
+        "20: mov dword ptr [rdi], eax",
+        "10: jmp {release}",
+        ".cfi_endproc",
+        release = sym release_otherwise,
+    )
+}
+
+#[cfg(echo_sanitize)]
+pub use release_otherwise as release;
+
+/// A plain stub. All that sanitizers get, which do not see what this file does.
+///
+/// # Safety
+/// As for [`free`].
+#[unsafe(naked)]
+unsafe extern "C" fn release_otherwise() {
+    crate::plain_stub!(crate::exports::echo_release)
 }
 
 /// Body of the stub of `echo_await`: an outcome stub, but for what is most common: the coroutine is the newest or the oldest in the deque of this worker (or, where
