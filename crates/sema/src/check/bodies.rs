@@ -140,7 +140,11 @@ impl<'a> Checker<'a> {
         let (result, name_span, is_async) = (decl.result, decl.ast.name.span, decl.is_async());
         if !decl.params.is_empty() || !matches!(result, Ty::INT | Ty::VOID | Ty::ERROR) {
             let message = "`main` takes no parameters and returns `int` or nothing";
-            self.error(code::BAD_MAIN, message, decl_span(decl.ast));
+            let mut error = Diagnostic::error(code::BAD_MAIN, message, decl_span(decl.ast));
+            if !decl.params.is_empty() {
+                error = error.with_note("programs cannot read arguments yet");
+            }
+            self.report(error);
         }
         let call = Call {
             callee: Callee::Function(self.function_id(main)),

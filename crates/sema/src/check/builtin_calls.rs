@@ -125,6 +125,11 @@ impl<'a> Checker<'a> {
         let takes = signature.parameter_count();
         if takes != given {
             self.report_argument_count(signature.name(), None, takes, given, span);
+            if let name @ ("all" | "race") = signature.name()
+                && let Some(error) = self.diagnostics.last_mut()
+            {
+                error.help = Some(format!("it takes an array: `{name}([a, b])`"));
+            }
         }
         takes == given
     }

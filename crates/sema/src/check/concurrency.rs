@@ -6,7 +6,7 @@ use echo_syntax::{Diagnostic, Span};
 use super::bodies::Role;
 use super::composites::stored;
 use super::expected::{Origin, Want, broken, node};
-use super::statements::Tail;
+use super::statements::{MAP_GET, Tail};
 use super::{Checker, code, is_open};
 use crate::typed::{
     Block, Call, Callee, Expr, ExprKind, Function, Local, LocalId, Select, SelectCase, SelectKind,
@@ -116,7 +116,7 @@ impl<'a> Checker<'a> {
             _ if operand.ty == Ty::ERROR => return None,
             ExprKind::Call(call) | ExprKind::Spawn(call) => call,
             ExprKind::Block(block) if has_reference_call(&block) => {
-                self.report_later_reference(word, span);
+                self.report_later_reference(word, None, span);
                 return None;
             }
             _ => {
@@ -128,29 +128,49 @@ impl<'a> Checker<'a> {
                 return None;
             }
         };
-        let is_reference = |arg: &Expr| matches!(self.kind(arg.ty), TyKind::Ref(_));
-        if let Some(span) = call
-            .args
-            .iter()
-            .find(|arg| is_reference(arg))
-            .map(|arg| arg.span)
-        {
-            self.report_later_reference(word, span);
+        let references = call.args.iter().find_map(|arg| match self.kind(arg.ty) {
+            TyKind::Ref(target) => Some((*target, arg.span)),
+            _ => None,
+        });
+        if let Some((target, span)) = references {
+            self.report_later_reference(word, Some(target), span);
             return None;
         }
         Some(call)
     }
 
-    fn report_later_reference(&mut self, word: &str, span: Span) {
+    /// `target`: what it refers to, if that is known.
+    fn report_later_reference(&mut self, word: &str, target: Option<Ty>, span: Span) {
+        let help = match (word, target) {
+            (_, Some(target)) if self.is_handle(target) => {
+                let name = self.show(target);
+                format!("a `{name}` is a handle: pass it as it is, without `*` and `&`")
+            }
+            ("defer", _) => "make the call where the function ends; what is deferred takes values and handles (channels, `sync.Mutex`, …)".to_string(),
+            _ => "call it without `spawn`, right there; coroutines share state through a channel, `sync.Mutex` or `sync.Atomic`".to_string(),
+        };
         let message = format!("a reference cannot be passed to a call that `{word}` makes");
         self.report(
             Diagnostic::error(code::BAD_REFERENCE, message, span)
                 .with_note("a reference lives for one call that is made right there")
-                .with_help(match word {
-                    "defer" => "make the call where the function ends; what is deferred takes values and handles (channels, `sync.Mutex`, …)",
-                    _ => "call it without `spawn`, right there; coroutines share state through a channel, `sync.Mutex` or `sync.Atomic`",
-                }),
+                .with_help(help),
         );
+    }
+
+    /// Whether copies of a value stand for one thing.
+    fn is_handle(&self, ty: Ty) -> bool {
+        matches!(
+            self.kind(ty),
+            TyKind::Chan(_)
+                | TyKind::Future(_)
+                | TyKind::Promise(_)
+                | TyKind::Mutex(_)
+                | TyKind::RwLock(_)
+                | TyKind::Atomic
+                | TyKind::WaitGroup
+                | TyKind::Semaphore
+                | TyKind::Once
+        )
     }
 
     /// `await e`
@@ -209,6 +229,7 @@ impl<'a> Checker<'a> {
             (_, ExprKind::Call(_)) => Some(
                 "a call of a plain function gives its value at once: leave `await` out, or `spawn` it".to_string(),
             ),
+            (TyKind::Func(..), _) => Some("call it: `await f(x)`, or `await spawn f(x)`".to_string()),
             _ => None,
         };
         self.report(diagnostic);
@@ -412,7 +433,10 @@ impl<'a> Checker<'a> {
                         self.show(value.ty)
                     );
                     let mut diagnostic = Diagnostic::error(code::BAD_PROPAGATION, message, span);
-                    diagnostic.help = is_await(operand).then(|| TRY_AWAIT.to_string());
+                    diagnostic.help = match value.kind {
+                        ExprKind::MapIndex(..) => Some(MAP_GET.to_string()),
+                        _ => is_await(operand).then(|| TRY_AWAIT.to_string()),
+                    };
                     self.report(diagnostic);
                 }
                 return broken(span);

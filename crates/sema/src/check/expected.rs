@@ -167,6 +167,9 @@ impl Checker<'_> {
                 Some("convert with `string(…)`".to_string())
             }
             (TyKind::String, TyKind::Int(_)) => Some("parse it: `.parse_int()`".to_string()),
+            (TyKind::String, TyKind::Char) => {
+                Some("a character stands in single quotes: 'a'".to_string())
+            }
             (TyKind::String, TyKind::F64) => Some("parse it: `.parse_float()`".to_string()),
             (TyKind::Int(_), TyKind::Bool) => Some("compare: `x != 0`".to_string()),
             (TyKind::String | TyKind::Array(_) | TyKind::Map(..), TyKind::Bool) => {

@@ -19,6 +19,10 @@ const NAMES: &[(&[&str], &str)] = &[
     (&["copy"], "leave it out: assigning an array copies it"),
     (&["range"], "write `for i in 0..n { … }`"),
     (
+        &["channel", "Channel", "make_chan"],
+        "a channel is made by `chan int` or `chan[8] int`",
+    ),
+    (
         &["recover"],
         "write `try await f()`: a panic becomes an `Err`",
     ),
@@ -134,6 +138,15 @@ const SIZED_MEMBERS: &[(&[&str], &str)] = &[
 const ARRAY_MEMBERS: &[(&[&str], &str)] = &[
     (&["append", "add", "push_back", "Add"], "write `xs.push(x)`"),
     (&["first"], "write `xs[0]`"),
+    (&["slice"], "write `xs[i:j]`"),
+    (
+        &["sum", "reduce", "fold"],
+        "write a loop: `for x in xs { sum += x }`",
+    ),
+    (
+        &["extend", "concat", "append_all", "push_all"],
+        "write a loop: `for y in ys { xs.push(y) }`",
+    ),
     (&["last"], "write `xs[len(xs) - 1]`"),
 ];
 
@@ -166,6 +179,10 @@ const STRING_MEMBERS: &[(&[&str], &str)] = &[
         "write `.to_lower()`",
     ),
     (&["strip"], "write `.trim()`"),
+    (&["substring", "substr", "slice"], "write `s[i:j]`"),
+    (&["char_at", "charAt", "at"], "write `s[i]`"),
+    (&["push", "push_str", "append", "concat"], "write `s += x`"),
+    (&["format"], "`+` joins text and values: `\"x = \" + x`"),
     (&["as_str", "as_string"], "leave it out"),
     (&["parse"], "write `.parse_int()` or `.parse_float()`"),
     (&["as_bytes", "bytes"], "write `.chars()`"),
@@ -176,7 +193,19 @@ const FUTURE_MEMBERS: &[(&[&str], &str)] = &[(
     "write `await f`",
 )];
 
+const CHAN_MEMBERS: &[(&[&str], &str)] = &[
+    (
+        &["receive", "Receive", "read", "get", "pop", "next"],
+        "write `<- ch`",
+    ),
+    (&["write", "put", "push", "add"], "write `ch <- x`"),
+];
+
 const RESULT_MEMBERS: &[(&[&str], &str)] = &[
+    (
+        &["value", "Value", "get", "result", "error", "err"],
+        "look at it with `match`, or take the value out with `?`, `.unwrap()` or `.unwrap_or(…)`",
+    ),
     (&["expect"], "write `.unwrap()`"),
     (
         &["unwrap_or_default", "unwrap_or_else"],
@@ -241,6 +270,7 @@ pub(super) fn member_help(types: &Types, ty: Ty, name: &str) -> Option<&'static 
         TyKind::Array(_) => &[ARRAY_MEMBERS, SIZED_MEMBERS, MEMBERS],
         TyKind::Map(..) => &[MAP_MEMBERS, SIZED_MEMBERS, MEMBERS],
         TyKind::String => &[STRING_MEMBERS, SIZED_MEMBERS, MEMBERS],
+        TyKind::Chan(_) => &[CHAN_MEMBERS, SIZED_MEMBERS, MEMBERS],
         TyKind::Future(_) => &[FUTURE_MEMBERS, MEMBERS],
         TyKind::Result(..) | TyKind::Option(_) => &[RESULT_MEMBERS, MEMBERS],
         _ => &[MEMBERS],

@@ -136,6 +136,11 @@ impl<'a> Checker<'a> {
             Some(format!("convert one of them, for example with `{to}(…)`"))
         } else if both(|kind| matches!(kind, TyKind::Bool)) && matches!(op, "&" | "|" | "^") {
             Some("for `bool` write `&&`, `||` or `!=`".to_string())
+        } else if both(|kind| matches!(kind, TyKind::Char)) && op == "+" {
+            Some(
+                "text begins with text: `\"\" + a + b`; the number of a character is `int(c)`"
+                    .to_string(),
+            )
         } else {
             // A `bool` becomes the other type, not the other way round.
             let (found, expected) = match right.ty {

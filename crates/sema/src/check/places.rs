@@ -220,7 +220,9 @@ impl<'a> Checker<'a> {
     fn report_temporary(&mut self, value: &Expr) {
         let message = match (&value.kind, value.ty) {
             (_, Ty::ERROR) => return,
-            (ExprKind::CharAt(..), _) => "the characters of a string cannot be assigned",
+            (ExprKind::CharAt(..), _) => {
+                "the characters of a string cannot be assigned: build another one"
+            }
             (ExprKind::Slice(..), _) => "a slice is a copy: assigning to it has no effect",
             _ => "this is a temporary value: assigning to it has no effect",
         };

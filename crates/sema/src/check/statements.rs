@@ -27,6 +27,9 @@ pub(super) struct Sequence {
     pub diverges: bool,
 }
 
+/// How to tell a missing key of a map.
+pub(super) const MAP_GET: &str = "write `m.get(key)`, which is an `Option`";
+
 impl<'a> Checker<'a> {
     /// Checks the statements of the present scope.
     pub(super) fn stmts(&mut self, stmts: &'a [ast::Stmt], tail: Tail) -> Sequence {
@@ -406,7 +409,10 @@ impl<'a> Checker<'a> {
             ),
         };
         let mut diagnostic = Diagnostic::error(code::WRONG_COUNT, message, value.span);
-        diagnostic.help = self.help_to_take_apart(value.ty);
+        diagnostic.help = match value.kind {
+            ExprKind::MapIndex(..) => Some(MAP_GET.to_string()),
+            _ => self.help_to_take_apart(value.ty),
+        };
         self.report(diagnostic);
         vec![Ty::ERROR; names.len()]
     }
@@ -420,7 +426,7 @@ impl<'a> Checker<'a> {
             }
             TyKind::Option(_) => "write `let v = f()?`, or `match f() { Some(v) => …, None => … }`",
             TyKind::Array(_) => "take the elements one by one: `let a = xs[0]`",
-            TyKind::Map(..) => "write `m.get(key)`, which is an `Option`",
+            TyKind::Map(..) => MAP_GET,
             _ => return None,
         };
         Some(help.to_string())

@@ -50,6 +50,14 @@ fn distance(left: &str, right: &str, limit: usize) -> Option<usize> {
     row.last().copied().filter(|&distance| distance <= limit)
 }
 
+/// The standard module that has such a function.
+fn module_with(name: &str) -> Option<&'static str> {
+    let modules = builtins::modules().into_iter();
+    modules
+        .filter(|module| *module != "string")
+        .find(|module| builtins::module_members(module).contains(&name))
+}
+
 fn starts_upper(name: &str) -> bool {
     name.starts_with(char::is_uppercase)
 }
@@ -88,6 +96,11 @@ impl Checker<'_> {
             Some(format!("add `import {}`", name.name))
         } else if let Some(help) = foreign::name_help(&name.name) {
             Some(help.to_string())
+        } else if let Some(module) = module_with(&name.name) {
+            Some(format!(
+                "write `{module}.{0}`, and `import {module}` above",
+                name.name
+            ))
         } else if self.suggests() {
             let visible = self.visible_names();
             let predeclared = ["Some", "None", "Ok", "Err", "print"];

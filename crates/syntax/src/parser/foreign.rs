@@ -119,6 +119,16 @@ impl Parser<'_> {
         }
     }
 
+    /// Another language's word for `func`, behind `async`
+    pub(super) fn maybe_foreign_func(&mut self) -> bool {
+        let is_foreign = FUNC_WORDS.iter().any(|word| self.at_word(word)) && self.is_ident_ahead(1);
+        if is_foreign {
+            self.report_foreign("functions are declared with `func`", "write `func` instead");
+            self.bump();
+        }
+        is_foreign
+    }
+
     /// `println!(…)`
     pub(super) fn maybe_macro(&mut self) -> Option<ExprKind> {
         let word = self.word_ahead(0)?.to_owned();
@@ -401,7 +411,17 @@ impl Parser<'_> {
             ),
             TokenKind::Punct(Punct::FatArrow) => Some(NO_CLOSURES),
             TokenKind::Punct(Punct::Arrow) => Some("members are written with `.`"),
+            TokenKind::Punct(Punct::Ellipsis) => {
+                Some("a range is written `a..b`, its end excluded; there is no spreading")
+            }
+            TokenKind::Punct(Punct::Colon) if self.behind_argument_name() => {
+                Some("arguments have no names: leave the name out")
+            }
             TokenKind::Punct(Punct::Colon) => Some("bodies stand in braces: `{ … }`"),
+            TokenKind::Keyword(Keyword::In) => Some("ask what holds it: `xs.contains(x)`"),
+            TokenKind::Keyword(Keyword::If) if !self.token().on_new_line => {
+                Some("write `if c { a } else { b }`")
+            }
             TokenKind::Punct(Punct::Comma) => {
                 Some("a tuple is written `(1, 2)`, and `let a, b = tuple` takes it apart")
             }
@@ -418,10 +438,24 @@ impl Parser<'_> {
                 "is" => Some("write `==`"),
                 "of" => Some("write `for x in …`"),
                 "then" => Some("bodies stand in braces: `{ … }`"),
+                "step" | "by" => {
+                    Some("ranges go up by one: write a `while` loop that adds the step")
+                }
                 _ => None,
             },
             _ => None,
         }
+    }
+
+    /// Whether `(name` or `, name` stands before this token.
+    fn behind_argument_name(&self) -> bool {
+        let before = self.pos.checked_sub(2).map(|at| &self.tokens[at..self.pos]);
+        before.is_some_and(|before| {
+            matches!(
+                before[0].kind,
+                TokenKind::Punct(Punct::LParen | Punct::Comma)
+            ) && matches!(before[1].kind, TokenKind::Ident(_))
+        })
     }
 
     /// What to write instead, where an operand was expected.

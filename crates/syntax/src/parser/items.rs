@@ -129,7 +129,9 @@ impl Parser<'_> {
     fn parse_func(&mut self, place: FuncPlace) -> Parse<Func> {
         let start = self.span();
         let is_async = self.maybe(Keyword::Async);
-        self.expect_keyword(Keyword::Func, "after `async`")?;
+        if !self.maybe_foreign_func() {
+            self.expect_keyword(Keyword::Func, "after `async`")?;
+        }
         self.parse_func_rest(start, is_async, place)
     }
 
@@ -230,7 +232,10 @@ impl Parser<'_> {
                 self.last_error = Some(self.pos);
             }
             *lacks_colon = true;
-            let help = format!("parameters are written `{}: Type`", name.name);
+            let help = match self.at(Punct::Ellipsis) {
+                true => format!("take an array: `{}: [int]`", name.name),
+                false => format!("parameters are written `{}: Type`", name.name),
+            };
             let diagnostic = self
                 .unexpected_here("`:` and the parameter's type")
                 .with_help(help);
