@@ -39,6 +39,13 @@ pub struct Failure(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    told: Arc<Told>,
+    observed: AtomicBool,
+}
+
+/// What happened.
+#[derive(Debug)]
+struct Told {
     kind: FailureKind,
     message: String,
     position: u32,
@@ -46,7 +53,8 @@ struct Inner {
     /// Return addresses, innermost first.
     trace: Vec<usize>,
     cause: Option<Failure>,
-    observed: AtomicBool,
+    /// It was reported: also where it was [handed on](Failure::handed_on) to several that nobody awaited, once is enough.
+    reported: AtomicBool,
 }
 
 impl Failure {
@@ -59,47 +67,54 @@ impl Failure {
         trace: Vec<usize>,
         cause: Option<Failure>,
     ) -> Failure {
-        Failure(Arc::new(Inner {
+        Failure::unobserved(Arc::new(Told {
             kind,
             message,
             position,
             origin: Some(origin),
             trace,
             cause,
-            observed: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
         }))
     }
 
     /// A failure that no coroutine had: `promise.reject(message)`.
     pub fn rejection(message: String, position: u32) -> Failure {
-        Failure(Arc::new(Inner {
+        Failure::unobserved(Arc::new(Told {
             kind: FailureKind::Rejected,
             message,
             position,
             origin: None,
             trace: Vec::new(),
             cause: None,
+            reported: AtomicBool::new(false),
+        }))
+    }
+
+    fn unobserved(told: Arc<Told>) -> Failure {
+        Failure(Arc::new(Inner {
+            told,
             observed: AtomicBool::new(false),
         }))
     }
 
     pub fn kind(&self) -> FailureKind {
-        self.0.kind
+        self.0.told.kind
     }
 
     /// The bare message.
     pub fn message(&self) -> &str {
-        &self.0.message
+        &self.0.told.message
     }
 
     /// Position of the panic (an index into the module's table, 0: unknown).
     pub fn position(&self) -> u32 {
-        self.0.position
+        self.0.told.position
     }
 
     /// The failure that was raised again by an `await`, if that is how this one came about.
     pub fn cause(&self) -> Option<&Failure> {
-        self.0.cause.as_ref()
+        self.0.told.cause.as_ref()
     }
 
     /// Somebody awaited it (or took its message): it needs no report. True for the first.
@@ -110,16 +125,7 @@ impl Failure {
     /// The same failure for another future, whose it is from now on to be awaited or reported.
     pub fn handed_on(&self) -> Failure {
         self.observe();
-        let inner = &*self.0;
-        Failure(Arc::new(Inner {
-            kind: inner.kind,
-            message: inner.message.clone(),
-            position: inner.position,
-            origin: inner.origin.clone(),
-            trace: inner.trace.clone(),
-            cause: inner.cause.clone(),
-            observed: AtomicBool::new(false),
-        }))
+        Failure::unobserved(self.0.told.clone())
     }
 
     pub fn is_observed(&self) -> bool {
@@ -128,7 +134,8 @@ impl Failure {
 
     /// Called when the failed future goes away: reports the failure unless somebody saw it.
     pub fn report_if_unobserved(&self) {
-        if self.observe() && self.0.kind != FailureKind::Cancelled {
+        let is_news = self.observe() && self.kind() != FailureKind::Cancelled;
+        if is_news && !self.0.told.reported.swap(true, Ordering::AcqRel) {
             REPORTED.store(true, Ordering::Release);
             write_stderr(&self.report());
         }
@@ -153,20 +160,30 @@ impl Failure {
 
     /// The whole report, ending in a newline.
     pub fn report(&self) -> String {
+        let chain: Vec<&Failure> =
+            std::iter::successors(Some(self), |failure| failure.cause()).collect();
         let mut text = String::new();
-        self.describe(&mut text, "");
+        let left_out = chain.len().saturating_sub(2 * TOLD_CAUSES);
+        for (number, failure) in chain.iter().enumerate() {
+            let prefix = if number == 0 { "" } else { "caused by " };
+            if left_out == 0 || !(TOLD_CAUSES..TOLD_CAUSES + left_out).contains(&number) {
+                failure.describe(&mut text, prefix);
+            } else if number == TOLD_CAUSES {
+                let _ = writeln!(text, "… {left_out} causes are left out");
+            }
+        }
         text
     }
 
     fn describe(&self, text: &mut String, prefix: &str) {
-        let inner = &*self.0;
+        let told = &*self.0.told;
         let site = self.site();
         let _ = write!(text, "{prefix}{}", self.title());
         if let Some(site) = &site {
             let _ = write!(text, " at {}:{}", site.file, site.line);
         }
-        let _ = writeln!(text, ": {}", inner.message);
-        let addresses = inner.trace.iter();
+        let _ = writeln!(text, ": {}", told.message);
+        let addresses = told.trace.iter();
         let sites = addresses.flat_map(|&address| position::of_address(address));
         let mut sites: Vec<Site> = sites.take(MAX_TRACE).collect();
         // The position says more than the address: that of a `select` is one for all its cases.
@@ -180,7 +197,7 @@ impl Failure {
             .map(|site| format!("  at {} ({}:{})\n", site.function, site.file, site.line))
             .collect();
         write_folded(&lines, text);
-        if let Some(spawn) = inner
+        if let Some(spawn) = told
             .origin
             .as_ref()
             .and_then(|origin| position::site(origin.spawned_at))
@@ -191,23 +208,20 @@ impl Failure {
                 spawn.file, spawn.line, spawn.function
             );
         }
-        if let Some(cause) = &inner.cause {
-            cause.describe(text, "caused by ");
-        }
     }
 
     /// Where it happened: the position given, else the innermost frame that is known.
     fn site(&self) -> Option<Site> {
-        position::site(self.0.position).or_else(|| {
-            self.0
-                .trace
+        let told = &self.0.told;
+        position::site(told.position).or_else(|| {
+            told.trace
                 .iter()
                 .find_map(|&address| position::of_address(address).next())
         })
     }
 
     fn title(&self) -> String {
-        match (&self.0.origin, self.0.kind) {
+        match (&self.0.told.origin, self.kind()) {
             (None, _) => "rejected promise".into(),
             (Some(Origin { coroutine: 0, .. }), _) => "panic in main".into(),
             (Some(origin), _) => {
@@ -216,6 +230,20 @@ impl Failure {
         }
     }
 }
+
+/// Causes may hang on one another in long chains, so dropping one must not drop the next inside.
+impl Drop for Told {
+    fn drop(&mut self) {
+        let mut next = self.cause.take();
+        while let Some(Failure(inner)) = next {
+            let told = Arc::into_inner(inner).and_then(|inner| Arc::into_inner(inner.told));
+            next = told.and_then(|mut told| told.cause.take());
+        }
+    }
+}
+
+/// Of a chain of causes so many are told at its beginning, and at its end.
+const TOLD_CAUSES: usize = 50;
 
 /// Most lines of a recursion that are told once: functions that call each other in a circle.
 const LONGEST_CIRCLE: usize = 4;
@@ -275,7 +303,25 @@ pub fn write_stderr(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::write_folded;
+    use super::{Failure, FailureKind, Origin, TOLD_CAUSES, write_folded};
+
+    /// Longer than a stack of this thread, if one were told or dropped inside the other.
+    #[test]
+    fn a_long_chain_of_causes_is_cut() {
+        let mut failure = Failure::rejection("first".to_owned(), 0);
+        for number in 1..100_000 {
+            let message = format!("awaiter {number}");
+            let origin = Origin::default();
+            let cause = Some(failure);
+            failure =
+                Failure::of_coroutine(FailureKind::Panic, message, 0, origin, Vec::new(), cause);
+        }
+        let report = failure.report();
+        let lines: Vec<&str> = report.lines().collect();
+        assert_eq!(lines.len(), 2 * TOLD_CAUSES + 1);
+        assert_eq!(lines[TOLD_CAUSES], "… 99900 causes are left out");
+        assert_eq!(lines.last(), Some(&"caused by rejected promise: first"));
+    }
 
     fn folded(lines: &str) -> String {
         let lines: Vec<String> = lines.chars().map(|line| format!("{line}\n")).collect();

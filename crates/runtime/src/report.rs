@@ -123,16 +123,17 @@ fn describe(coroutine: &Told, numbers: &mut Numbers, text: &mut String) {
         let _ = write!(text, ", spawned at {}:{}", spawn.file, spawn.line);
     }
     if let Operation::Lock | Operation::ReadLock = wait.operation {
-        text.push_str(&holders_text(wait.object.cast()));
+        text.push_str(&holders_text(wait.object.cast(), who.id));
     }
     text.push('\n');
 }
 
-/// `; coroutine 1 (work) holds it`
-fn holders_text(lock: *const Lock) -> String {
+/// `; coroutine 1 (work) holds it`, told of one that waits.
+fn holders_text(lock: *const Lock, waits: u64) -> String {
     // SAFETY: the coroutine that waits owns a reference to the lock, and nothing runs.
     match unsafe { lock::holders(lock) } {
         Holders::Nobody => String::new(),
+        Holders::Coroutine(id) if id == waits => "; it holds it itself".to_owned(),
         Holders::Coroutine(id) => match all().iter().find(|coroutine| coroutine.who.id == id) {
             Some(holder) => format!("; coroutine {id} ({}) holds it", holder.who.name()),
             None => format!("; coroutine {id}, which has ended, holds it"),

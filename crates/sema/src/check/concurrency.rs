@@ -33,10 +33,10 @@ impl<'a> Checker<'a> {
         if call.result == Ty::ERROR {
             return broken(span);
         }
-        let call = match *self.kind(call.result) {
-            TyKind::Future(value) => self.awaiting(call, value),
-            _ => call,
-        };
+        let mut call = call;
+        while let TyKind::Future(value) = *self.kind(call.result) {
+            call = self.awaiting(call, value);
+        }
         let ty = self.types.intern(TyKind::Future(stored(call.result)));
         node(ExprKind::Spawn(call), ty, span)
     }
