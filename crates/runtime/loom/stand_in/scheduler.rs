@@ -107,4 +107,4 @@ pub fn timer_shard() -> usize {
     0
 }
 
-pub fn timer_added() {}
+pub fn timer_added(_deadline_ns: u64) {}
