@@ -51,7 +51,10 @@ impl<'a> Checker<'a> {
             };
             name.is_some_and(|name| matches!(name.as_str(), "Ok" | "Err"))
         });
-        let is_result = matches!(self.kind(ty), TyKind::Result(..) | TyKind::Enum(_));
+        let is_result = matches!(
+            self.kind(ty),
+            TyKind::Result(..) | TyKind::Option(_) | TyKind::Enum(_)
+        );
         if !expects || is_result || is_open(ty) {
             return false;
         }

@@ -65,7 +65,8 @@ impl<'a> Checker<'a> {
                         sequence.value = Some(value);
                     }
                 }
-                _ => sequence.diverges = self.stmt(stmt, &mut sequence.stmts),
+                // A declaration may stand where the code is never reached.
+                _ => sequence.diverges |= self.stmt(stmt, &mut sequence.stmts),
             }
         }
         sequence

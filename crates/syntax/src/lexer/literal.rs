@@ -209,7 +209,10 @@ impl Lexer<'_> {
             '"' | '\'' | '\\' => Some(c),
             _ => {
                 self.error(code::BAD_ESCAPE, format!("unknown escape `\\{c}`"), start);
-                self.help(r#"the escapes are \n \t \r \" \\ \0 \' and \u{…}"#);
+                self.help(match c {
+                    '(' => "nothing is put into a string; `+` joins text and values",
+                    _ => r#"the escapes are \n \t \r \" \\ \0 \' and \u{…}"#,
+                });
                 None
             }
         }

@@ -418,6 +418,9 @@ impl Parser<'_> {
                 Some("arguments have no names: leave the name out")
             }
             TokenKind::Punct(Punct::Colon) => Some("bodies stand in braces: `{ … }`"),
+            TokenKind::Keyword(Keyword::For) if !self.token().on_new_line => {
+                Some("write a loop that pushes: `for x in xs { ys.push(x * 2) }`")
+            }
             TokenKind::Keyword(Keyword::In) => Some("ask what holds it: `xs.contains(x)`"),
             TokenKind::Keyword(Keyword::If) if !self.token().on_new_line => {
                 Some("write `if c { a } else { b }`")
