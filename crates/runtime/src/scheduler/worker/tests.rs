@@ -3,7 +3,9 @@
 use super::*;
 use crate::node_memory::tests::as_if_at_home;
 use crate::scheduler::topology::{self, Topology};
+use std::cell::RefCell;
 use std::iter;
+use std::ops::Deref;
 
 /// Enough for a thief to take some at once.
 const MANY: u32 = LONG_QUEUE + 8;
@@ -12,24 +14,56 @@ const DISTANCES: [[u32; 3]; 3] = [[10, 16, 22], [16, 10, 22], [22, 20, 10]];
 const FROM_NEAR_TO_FAR: [(usize, [usize; 3], [usize; 3]); 2] =
     [(0, [1, 2, 4], [0, 1, 2]), (4, [5, 3, 1], [2, 1, 0])];
 
-/// One that does not run.
-fn scheduler() -> &'static Scheduler {
-    let node = |number: usize| topology::Node {
-        number,
-        cpus: vec![2 * number, 2 * number + 1],
-        memory: number,
-        distances: DISTANCES[number].to_vec(),
-    };
-    let topology = Topology {
-        nodes: (0..3).map(node).collect(),
-    };
-    Scheduler::new(6, &topology, || Quiescent::Stop)
+/// A scheduler that does not run, and coroutines that are never run.
+struct Machine {
+    scheduler: &'static Scheduler,
+    coroutines: RefCell<Vec<*mut Coroutine>>,
 }
 
-/// One that is in no queue, and is never run.
-fn coroutine() -> *mut Coroutine {
-    // SAFETY: zero is what fresh control blocks are.
-    Box::leak(unsafe { Box::<Coroutine>::new_zeroed().assume_init() })
+impl Machine {
+    fn new() -> Machine {
+        let node = |number: usize| topology::Node {
+            number,
+            cpus: vec![2 * number, 2 * number + 1],
+            memory: number,
+            distances: DISTANCES[number].to_vec(),
+        };
+        let topology = Topology {
+            nodes: (0..3).map(node).collect(),
+        };
+        Machine {
+            scheduler: Scheduler::new(6, &topology, || Quiescent::Stop),
+            coroutines: RefCell::default(),
+        }
+    }
+
+    /// One that is in no queue.
+    fn coroutine(&self) -> *mut Coroutine {
+        // SAFETY: zero is what fresh control blocks are.
+        let coroutine = Box::into_raw(unsafe { Box::<Coroutine>::new_zeroed().assume_init() });
+        self.coroutines.borrow_mut().push(coroutine);
+        coroutine
+    }
+}
+
+impl Deref for Machine {
+    type Target = Scheduler;
+
+    fn deref(&self) -> &Scheduler {
+        self.scheduler
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        // SAFETY: they came from boxes, and nobody else knows of them.
+        unsafe {
+            drop(Box::from_raw(ptr::from_ref(self.scheduler).cast_mut()));
+            for coroutine in self.coroutines.take() {
+                drop(Box::from_raw(coroutine));
+            }
+        }
+    }
 }
 
 #[test]
@@ -37,9 +71,15 @@ fn thieves_look_near_before_far() {
     for (thief, victims, _) in FROM_NEAR_TO_FAR {
         // Those that are nearer have nothing.
         for nearest in 0..victims.len() {
-            let workers = &scheduler().workers;
+            let machine = Machine::new();
+            let workers = &machine.workers;
             for &victim in &victims[nearest..] {
-                (0..MANY).for_each(|_| workers[victim].queue.push(coroutine()).expect("room"));
+                (0..MANY).for_each(|_| {
+                    workers[victim]
+                        .queue
+                        .push(machine.coroutine())
+                        .expect("room")
+                });
             }
             assert!(workers[thief].search().is_some());
             for &victim in &victims[nearest..] {
@@ -54,11 +94,11 @@ fn thieves_look_near_before_far() {
 #[test]
 fn sleepers_are_woken_near_before_far() {
     for (waker, _, nodes) in FROM_NEAR_TO_FAR {
-        let scheduler = scheduler();
-        (0..6).for_each(|worker| _ = scheduler.idle.enter(worker));
-        let near_to_far = &scheduler.workers[waker].home().near_to_far;
-        let woken = iter::from_fn(|| scheduler.idle.take_one(near_to_far));
-        let on_nodes: Vec<usize> = woken.map(|index| scheduler.workers[index].node).collect();
+        let machine = Machine::new();
+        (0..6).for_each(|worker| _ = machine.idle.enter(worker));
+        let near_to_far = &machine.workers[waker].home().near_to_far;
+        let woken = iter::from_fn(|| machine.idle.take_one(near_to_far));
+        let on_nodes: Vec<usize> = woken.map(|index| machine.workers[index].node).collect();
         assert_eq!(on_nodes, nodes.map(|node| [node; 2]).concat());
     }
 }
@@ -66,11 +106,11 @@ fn sleepers_are_woken_near_before_far() {
 #[test]
 fn what_is_shared_is_taken_near_before_far() {
     for (taker, _, nodes) in FROM_NEAR_TO_FAR {
-        let scheduler = scheduler();
-        let taker = &scheduler.workers[taker];
-        let [injected, preempted] = [(); 2].map(|()| nodes.map(|_| coroutine()));
+        let machine = Machine::new();
+        let taker = &machine.workers[taker];
+        let [injected, preempted] = [(); 2].map(|()| nodes.map(|_| machine.coroutine()));
         for (place, &node) in nodes.iter().enumerate() {
-            let node = &scheduler.nodes[node];
+            let node = &machine.nodes[node];
             node.injector.push_all(&[injected[place]]);
             node.preempted.push_all(&[preempted[place]]);
         }
@@ -86,20 +126,20 @@ fn what_is_shared_is_taken_near_before_far() {
 #[test]
 fn what_overflows_stays_on_its_node() {
     for (worker, _, nodes) in FROM_NEAR_TO_FAR {
-        let scheduler = scheduler();
-        (0..=queue::CAPACITY).for_each(|_| scheduler.workers[worker].push(coroutine()));
-        let lengths = nodes.map(|node| scheduler.nodes[node].injector.len());
+        let machine = Machine::new();
+        (0..=queue::CAPACITY).for_each(|_| machine.workers[worker].push(machine.coroutine()));
+        let lengths = nodes.map(|node| machine.nodes[node].injector.len());
         assert_eq!(lengths, [queue::CAPACITY as usize / 2, 0, 0]);
     }
 }
 
 #[test]
 fn what_other_threads_wake_goes_to_the_node_of_its_stack() {
-    let nodes = &scheduler().nodes;
-    for (node, home) in nodes.iter().map(|node| node.home).enumerate() {
-        let coroutine = coroutine();
+    let machine = Machine::new();
+    for (node, home) in machine.nodes.iter().map(|node| node.home).enumerate() {
+        let coroutine = machine.coroutine();
         // SAFETY: it is ours.
         unsafe { (*coroutine).rsp = as_if_at_home(home) };
-        assert_eq!(nodes.for_injected(coroutine), node);
+        assert_eq!(machine.nodes.for_injected(coroutine), node);
     }
 }
