@@ -432,6 +432,8 @@ pub struct OutOfMemory;
 
 /// Address space kept back for small pieces, so that there is some to tell of a failure when the rest is used up.
 const KEPT_BACK_BYTES: usize = 16 << 20;
+/// What is larger is not needed to tell of a failure: a deque, say, that grows with what is spawned.
+const LARGEST_AT_LAST_BYTES: usize = KEPT_BACK_BYTES / 16;
 /// Its address; 0 while it is given away.
 static KEPT_BACK: SpinMutex<usize> = SpinMutex::new(0);
 
@@ -445,11 +447,11 @@ pub fn keep_back() -> Result<(), OutOfMemory> {
     Ok(())
 }
 
-/// Allocates a small piece, with the memory kept back if need be. Under the lock: nobody takes it again before it is used.
+/// Allocates so many bytes, with the memory kept back if need be and they are few. Under the lock: nobody takes it again before it is used.
 #[inline(always)]
-fn allocate_at_last(allocate: impl Fn() -> *mut u8) -> *mut u8 {
+fn allocate_at_last(bytes: usize, allocate: impl Fn() -> *mut u8) -> *mut u8 {
     let block = allocate();
-    if block.is_null() {
+    if block.is_null() && bytes <= LARGEST_AT_LAST_BYTES {
         return give_kept_to(allocate);
     }
     block
@@ -485,17 +487,17 @@ static ALLOCATOR: WithKept = WithKept;
 unsafe impl GlobalAlloc for WithKept {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on.
-        allocate_at_last(|| unsafe { System.alloc(layout) })
+        allocate_at_last(layout.size(), || unsafe { System.alloc(layout) })
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on.
-        allocate_at_last(|| unsafe { System.alloc_zeroed(layout) })
+        allocate_at_last(layout.size(), || unsafe { System.alloc_zeroed(layout) })
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         // SAFETY: passed on; a block that could not be moved is as it was.
-        allocate_at_last(|| unsafe { System.realloc(block, layout, bytes) })
+        allocate_at_last(bytes, || unsafe { System.realloc(block, layout, bytes) })
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -586,7 +588,7 @@ fn take_or(bytes: usize, take_fresh: fn(&mut Magazine, usize) -> *mut u8) -> *mu
 #[cold]
 fn take_fresh(magazine: &mut Magazine, class: usize) -> *mut u8 {
     take_of_chunk(magazine, class, |bytes| {
-        allocate_at_last(|| from_system(bytes))
+        allocate_at_last(bytes, || from_system(bytes))
     })
 }
 
@@ -689,6 +691,16 @@ mod tests {
         let found = unsafe { libc::mincore(start.cast(), bytes, pages.as_mut_ptr().cast()) };
         assert_eq!(found, 0);
         pages.iter().filter(|&&page| page & 1 != 0).count()
+    }
+
+    /// Sanitizers report it.
+    #[test]
+    #[cfg(not(echo_sanitize))]
+    fn what_is_too_large_leaves_what_is_kept_back() {
+        keep_back().expect("there is memory");
+        let reserved = Vec::<u8>::new().try_reserve_exact(1 << 46);
+        assert!(reserved.is_err(), "there is no limit");
+        assert_ne!(*KEPT_BACK.lock(), 0);
     }
 
     #[test]

@@ -588,20 +588,25 @@ impl Worker {
     fn start(&self) -> io::Result<()> {
         let scheduler = self.scheduler();
         let index = self.index;
-        *scheduler
+        let mut threads = scheduler
             .threads
             .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) += 1;
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        *threads += 1;
+        let is_only_one = *threads == 1;
+        drop(threads);
         let start = || {
             let name = CString::new(format!("echo-worker-{index}")).expect("it has no zero");
             OsThread::start(name, THREAD_STACK_BYTES, move || {
                 scheduler.workers[index].thread_main();
             })
         };
-        let started = start().or_else(|_| {
+        let mut started = start();
+        // The others can do without this one, but not without what is kept back.
+        if started.is_err() && is_only_one {
             memory::give_kept();
-            start()
-        });
+            started = start();
+        }
         if started.is_err() {
             self.thread_is_over();
         }
