@@ -299,11 +299,11 @@ pub const CHANNEL_LOCK_OFFSET: usize = 8;
 /// The capacity, an `i32`; negative when the channel is closed.
 pub const CHANNEL_STATE_OFFSET: usize = 12;
 /// Values in the buffer, an `i32`.
-pub const CHANNEL_LEN_OFFSET: usize = 36;
+pub const CHANNEL_LEN_OFFSET: usize = 28;
 /// Who waits to send; null when nobody does.
-pub const CHANNEL_SENDERS_OFFSET: usize = 40;
+pub const CHANNEL_SENDERS_OFFSET: usize = 32;
 /// Who waits to receive; null when nobody does.
-pub const CHANNEL_RECEIVERS_OFFSET: usize = 48;
+pub const CHANNEL_RECEIVERS_OFFSET: usize = 40;
 /// Of a `Mutex` or `RwLock`: who is in, shifted by [`LOCK_SHIFT`], and the flags below; an `i64`.
 pub const LOCK_STATE_OFFSET: usize = 16;
 pub const LOCK_QUEUED: u64 = 1;

@@ -46,8 +46,6 @@ pub struct Channel {
     /// Capacity, and [`CLOSED`].
     state: AtomicU32,
     element: *const TypeDesc,
-    /// `capacity` elements; dangling when that takes no bytes.
-    buffer: *mut u8,
     /// Index of the oldest buffered value.
     head: AtomicU32,
     /// Buffered values.
@@ -55,8 +53,16 @@ pub struct Channel {
     senders: Queue,
     receivers: Queue,
 }
+
+/// The block of a channel that has a capacity; of one without it is the [`Channel`] alone.
+#[repr(C)]
+struct Buffered {
+    channel: Channel,
+    /// `capacity` elements; dangling when that takes no bytes.
+    buffer: *mut u8,
+}
 const _: () = assert!(
-    cfg!(loom) || size_of::<Channel>() < 64,
+    cfg!(loom) || size_of::<Channel>() == 48 && size_of::<Buffered>() < 64,
     "the requirement's overhead per channel"
 );
 // Generated code looks at these, as the quick looks of a poll do here.
@@ -100,16 +106,23 @@ pub unsafe fn new(element: *const TypeDesc, capacity: i64, position: u32) -> Out
             position,
         );
     }
-    let channel = handle::create(|base| Channel {
+    let bytes = match capacity {
+        0 => size_of::<Channel>(),
+        _ => size_of::<Buffered>(),
+    };
+    let channel = handle::create_sized(bytes, 1, |base| Channel {
         base,
         state: AtomicU32::new(capacity as u32),
         element,
-        buffer,
         head: AtomicU32::new(0),
         len: AtomicU32::new(0),
         senders: Queue::new(),
         receivers: Queue::new(),
     });
+    if capacity > 0 {
+        // SAFETY: the block is one for that.
+        unsafe { (*channel.cast::<Buffered>()).buffer = buffer };
+    }
     Outcome::pointer(channel)
 }
 
@@ -136,7 +149,7 @@ pub unsafe fn destroy(channel: *mut Channel) {
         if let Some(layout) = buffer_layout(&*this.element, i64::from(this.capacity()))
             && layout.size() > 0
         {
-            dealloc(this.buffer, layout);
+            dealloc(this.buffer(), layout);
         }
         handle::free(channel);
     }
@@ -198,10 +211,17 @@ impl Channel {
         (self.len.load(Acquire) as i32) < self.state.load(Relaxed) as i32
     }
 
+    /// Of a channel that has a capacity.
+    #[inline(always)]
+    unsafe fn buffer(&self) -> *mut u8 {
+        // SAFETY: promised by the caller: then this is the beginning of such a block.
+        unsafe { (*ptr::from_ref(self).cast::<Buffered>()).buffer }
+    }
+
     #[inline(always)]
     unsafe fn slot(&self, index: usize) -> *mut u8 {
         // SAFETY: `index < capacity`, so the slot is in the buffer.
-        unsafe { self.buffer.add(index * self.element().size as usize) }
+        unsafe { self.buffer().add(index * self.element().size as usize) }
     }
 
     /// Index of the oldest buffered value, no longer counted. `len > 0`.
@@ -393,7 +413,7 @@ unsafe fn send_locked(
         }
         match this.put_index() {
             Some(index) => {
-                copy_value(from, this.buffer.add(index * size as usize), size);
+                copy_value(from, this.buffer().add(index * size as usize), size);
                 this.base.lock.unlock();
                 Outcome::value(1)
             }
@@ -509,7 +529,7 @@ unsafe fn receive_locked(
         if this.buffered() == 0 {
             return receive_blocked(this, out, position, on_closed);
         }
-        let slot = this.buffer.add(this.take_index() * size as usize);
+        let slot = this.buffer().add(this.take_index() * size as usize);
         copy_value(slot, out, size);
         this.base.lock.unlock();
         Outcome::value(1)

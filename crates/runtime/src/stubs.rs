@@ -35,6 +35,9 @@ macro_rules! stub_body {
     (plain echo_free) => {
         core::arch::naked_asm!("jmp {free}", free = sym $crate::arch::free)
     };
+    (plain echo_promise_new) => {
+        core::arch::naked_asm!("jmp {promise_new}", promise_new = sym $crate::arch::promise_new)
+    };
     (plain echo_release) => {
         core::arch::naked_asm!("jmp {release}", release = sym $crate::arch::release)
     };

@@ -23,7 +23,7 @@
 
 mod common_case;
 
-pub use common_case::{await_future, free, release, spawn, spawn_detached};
+pub use common_case::{await_future, free, promise_new, release, spawn, spawn_detached};
 
 use crate::coroutine::Coroutine;
 use crate::unwind;

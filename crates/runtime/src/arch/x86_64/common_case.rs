@@ -1,4 +1,4 @@
-//! Spawning, awaiting in place and freeing, as far as that is common: in machine code, on the stack in use, without a call of the runtime. What is not common
+//! Spawning, awaiting in place, making promises and freeing, as far as that is common: in machine code, on the stack in use, without a call of the runtime. What is not common
 //! goes on in the runtime's function, as in any stub. The protocols are those of [`future`], [`in_place`](crate::in_place), [`claim`](crate::claim)
 //! and [`deque`](crate::scheduler::deque); sanitizers see none of this, so for them all of it is uncommon.
 
@@ -14,6 +14,7 @@ use core::arch::naked_asm;
 use core::mem::offset_of;
 use echo_abi::layout::{
     EntryDesc, FUTURE_LOCK_OFFSET, FUTURE_STATE_OFFSET, FUTURE_VALUE_OFFSET, FUTURE_WAITERS_OFFSET,
+    TypeDesc,
 };
 
 use super::{in_place_ended, outcome};
@@ -21,6 +22,10 @@ use super::{in_place_ended, outcome};
 /// The lock of a future, free, and its claim, waiting, in one word.
 const FREE_AND_WAITING: u16 = (WAITING as u16) << 8;
 const _: () = assert!(TAKEN == 0);
+
+/// Of a worker's pieces of the size of most futures, behind those of the smallest size.
+const MAGAZINE_OFFSET: usize =
+    (future::SMALLEST_BYTES / memory::GRAIN_BYTES - 1) * size_of::<Magazine>();
 
 /// Body of a stub that spawns: an outcome stub, but for what is most common: the future is small, the arguments need only be copied, there is a piece for it and room in
 /// the deque, and nobody has to be woken. Then this does what [`future`](crate::future) does, in the same order, and never leaves the stack in use.
@@ -235,11 +240,82 @@ pub unsafe extern "C" fn free() {
         bytes = const future::SMALLEST_BYTES,
         batch = const memory::batch(future::SMALLEST_BYTES),
         pieces = const Worker::PIECES_OFFSET,
-        magazine = const (future::SMALLEST_BYTES / memory::GRAIN_BYTES - 1) * size_of::<Magazine>(),
+        magazine = const MAGAZINE_OFFSET,
         first = const Magazine::FIRST_OFFSET,
         count = const Magazine::COUNT_OFFSET,
         live = const Worker::LIVE_OFFSET,
         function = sym crate::exports::echo_free,
+    )
+}
+
+/// Body of the stub of `echo_promise_new`: a plain stub, but for small values, while there is a piece.
+///
+/// # Safety
+/// Called by generated code only, on a coroutine's stack or a plain thread's, with the arguments that the table of symbols says.
+#[unsafe(naked)]
+pub unsafe extern "C" fn promise_new() {
+    naked_asm!(
+        ".cfi_startproc",
+        "mov r11, qword ptr [rip + echo_tls@gottpoff]",
+        "mov rcx, qword ptr fs:[r11 + 16]",
+        "test rcx, rcx",
+        "je 10f",
+        "mov r9, qword ptr [rcx + {pieces}]",
+        "test r9, r9",
+        "je 10f",
+        "test rdi, rdi", // void
+        "jz 20f",
+        "cmp dword ptr [rdi + {size}], {slot_bytes}",
+        "ja 10f",
+        "20: mov rax, qword ptr [r9 + {magazine} + {first}]",
+        "test rax, rax",
+        "je 10f",
+        "mov r8, qword ptr [rax]",
+        "mov qword ptr [r9 + {magazine} + {first}], r8",
+        "dec qword ptr [r9 + {magazine} + {count}]",
+        "mov r11, qword ptr [rcx + {live}]",
+        "inc qword ptr [r11]",
+        // one owner, plain; pending
+        "movabs r8, {header}",
+        "mov qword ptr [rax], r8",
+        "xor r8d, r8d",
+        "mov qword ptr [rax + {lock}], r8",
+        "mov qword ptr [rax + {desc}], rdi",
+        "mov qword ptr [rax + {waiters}], r8",
+        "mov qword ptr [rax + {coroutine}], r8",
+        "mov dword ptr [rax + {pins}], r8d",
+        "mov dword ptr [rax + {spawned_at}], r8d",
+        "ret",
+        // as any plain stub
+        "10: push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov r11, qword ptr fs:[r11 + 8]",
+        "test r11, r11",
+        "cmovnz rsp, r11",
+        "call {function}",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        size = const offset_of!(TypeDesc, size),
+        slot_bytes = const future::SMALLEST_BYTES - FUTURE_VALUE_OFFSET,
+        header = const 1 | (future::SMALLEST_BYTES as u64) << 32,
+        magazine = const MAGAZINE_OFFSET,
+        pieces = const Worker::PIECES_OFFSET,
+        first = const Magazine::FIRST_OFFSET,
+        count = const Magazine::COUNT_OFFSET,
+        live = const Worker::LIVE_OFFSET,
+        lock = const FUTURE_LOCK_OFFSET,
+        desc = const future::DESC_OFFSET,
+        waiters = const FUTURE_WAITERS_OFFSET,
+        coroutine = const future::COROUTINE_OFFSET,
+        pins = const future::PINS_OFFSET,
+        spawned_at = const future::SPAWNED_AT_OFFSET,
+        function = sym crate::exports::echo_promise_new,
     )
 }
 
