@@ -152,7 +152,7 @@ impl Identity {
     }
 }
 
-/// See the module docs. `arch` knows the layout up to `start`, and `first_room`.
+/// See the module docs. `arch` knows the layout.
 #[repr(C, align(64))]
 pub struct Coroutine {
     /// Saved stack pointer; 0 before the first run.
@@ -167,9 +167,15 @@ pub struct Coroutine {
     /// What the suspended runtime function returns.
     pub wake_value: u64,
     pub entry: *mut EntryDesc,
-    pub args: *mut u8,
+    /// Position of the spawn.
+    pub spawned_at: u32,
+    /// Bytes between the limit and the top of the first segment.
+    pub first_room: u16,
+    pub state: AtomicU8,
+    /// Size class of the first segment.
+    pub class: u8,
+    // ---- a switch needs what is above only: one cache line
     pub slot: ResultOrException,
-    // ---- below: not known to `arch`, but for `first_room`
     /// Link of the injector and of free lists.
     pub next: *mut Coroutine,
     pub completion: Completion,
@@ -179,13 +185,7 @@ pub struct Coroutine {
     pub in_place: *mut InPlace,
     /// Main is 0.
     pub id: u64,
-    /// Position of the spawn.
-    pub spawned_at: u32,
-    /// Bytes between the limit and the top of the first segment.
-    pub first_room: u16,
-    pub state: AtomicU8,
-    /// Size class of the first segment.
-    pub class: u8,
+    pub args: *mut u8,
     /// Whether `args` is heap memory.
     pub args_on_heap: bool,
     /// For `stack`: the limit of the big segment is lowered for the cleanups of an overflow.

@@ -19,7 +19,7 @@ pub struct Outcome {
 
 /// Return `value` to the caller.
 pub const RETURN: u64 = 0;
-/// Go to the back of the queue, then return the wake value.
+/// Go to the back of the queue, then return anything.
 pub const YIELD: u64 = 1;
 /// Suspend until [`ready`](crate::scheduler::ready), then return the wake value. Made by [`park`](crate::scheduler::park) and
 /// [`park_with`](crate::scheduler::park_with) only; the value is what they say.

@@ -50,6 +50,9 @@ macro_rules! stub_body {
     (park echo_await) => {
         core::arch::naked_asm!("jmp {await_future}", await_future = sym $crate::arch::await_future)
     };
+    (park echo_yield) => {
+        core::arch::naked_asm!("jmp {yield_now}", yield_now = sym $crate::arch::yield_now)
+    };
     (plain $name:ident) => {
         $crate::plain_stub!(exports::$name)
     };

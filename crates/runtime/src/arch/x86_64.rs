@@ -7,7 +7,7 @@
 //!            | rbp rbx r12 r13 r14 r15|
 //! saved rsp >|                        |
 //! ```
-//! `resume` pops these and **jumps** to the return address: a `ret` would be mispredicted every time.
+//! Who goes on with it pops these and **jumps** to the return address: a `ret` would be mispredicted every time.
 //!
 //! # Frames of stubs
 //! A stub pushes `rbp`, keeps the coroutine's stack pointer in it and continues on the worker's stack. Its CFI (CFA = rbp + 16) leads
@@ -22,8 +22,10 @@
 //! on return. The return address points at a one-byte `ret` behind which the function's body starts.
 
 mod common_case;
+mod switch;
 
 pub use common_case::{await_future, free, promise_new, release, spawn, spawn_detached};
+pub use switch::yield_now;
 
 use crate::coroutine::Coroutine;
 use crate::unwind;
@@ -69,9 +71,10 @@ const _: () = {
     assert!(offset_of!(Coroutine, first_top) == 32);
     assert!(offset_of!(Coroutine, wake_value) == 40);
     assert!(offset_of!(Coroutine, entry) == 48);
-    assert!(offset_of!(Coroutine, args) == 56);
+    assert!(offset_of!(Coroutine, first_room) == 60);
+    assert!(offset_of!(Coroutine, state) < LINE_BYTES);
     assert!(offset_of!(Coroutine, slot) == 64);
-    assert!(offset_of!(Coroutine, first_room) == 124);
+    assert!(offset_of!(Coroutine, args) == 120);
     assert!(offset_of!(EntryDesc, code) == 0);
 };
 
@@ -246,7 +249,7 @@ pub fn prefetch_stack(coroutine: *mut Coroutine) {
     }
 }
 
-/// Runs `coroutine` on this thread until it leaves.
+/// Runs `coroutine` on this thread, then those that others switch to, until one leaves: [`take_left`] says which.
 ///
 /// # Safety
 /// The caller owns the coroutine, has prepared its stack, and is a worker outside any coroutine.
@@ -278,14 +281,19 @@ pub unsafe extern "C" fn resume(coroutine: *mut Coroutine) -> super::Left {
     )
 }
 
+/// The coroutine that has just left this thread, which runs none from now on.
+#[inline(always)]
+pub fn take_left() -> *mut Coroutine {
+    let coroutine = current_coroutine();
+    set_running(0, 0);
+    coroutine
+}
+
 /// The other half of `resume`: returns to the scheduler. Reached by a jump with rsp = the worker's stack pointer, rax = the reason, rdx = the value of an
 /// outcome that parks.
 #[unsafe(naked)]
 unsafe extern "C" fn back() {
     naked_asm!(
-        "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
-        "mov qword ptr fs:[rcx], 0",
-        "mov qword ptr fs:[rcx + 8], 0",
         "add rsp, 8",
         "pop r15",
         "pop r14",
@@ -306,7 +314,7 @@ unsafe extern "C" fn entry() {
         ".cfi_undefined rip",
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rax, qword ptr fs:[rcx]",
-        "mov rdi, qword ptr [rax + 56]",
+        "mov rdi, qword ptr [rax + 120]",
         "mov rsi, qword ptr [rax + 64]",
         "mov qword ptr [rax + 64], 0", // no exception yet
         "mov rax, qword ptr [rax + 48]",
@@ -352,20 +360,12 @@ pub(crate) unsafe extern "C" fn outcome() {
         "cmp edx, 3",
         "je 30f",
         "ja 50f",
-        // park or yield: as if the caller's call had saved its registers
+        // park or yield
         "mov rsi, qword ptr fs:[rcx]",
         "test rsi, rsi",
-        "je 40f",
-        "mov rsp, rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "mov qword ptr [rsi], rsp",
-        "mov rsp, qword ptr fs:[rcx + 8]",
-        "xchg rax, rdx",
-        "jmp {back}",
+        "jne {suspend}",
+        "call {outside}",
+        "ud2",
         // raise: no Rust frame lies between the unwinder and the coroutine
         "30: mov rdi, rax",
         "mov rsi, qword ptr fs:[rcx]",
@@ -375,8 +375,6 @@ pub(crate) unsafe extern "C" fn outcome() {
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rdx, qword ptr fs:[rcx]",
         "call {forced}",
-        "ud2",
-        "40: call {outside}",
         "ud2",
         // call another coroutine's entry on this stack: rax = the record
         "50: mov rsp, rbp",
@@ -398,7 +396,7 @@ pub(crate) unsafe extern "C" fn outcome() {
         "call qword ptr [rax + 8]",
         "jmp {ended}",
         ".cfi_endproc",
-        back = sym back,
+        suspend = sym switch::suspend,
         ended = sym in_place_ended,
         begin = sym unwind::begin,
         stop = sym unwind::stop,
@@ -618,7 +616,7 @@ pub unsafe extern "C" fn __morestack() {
         // back from the function; this may be another thread
         "15: mov r10, qword ptr [rip + echo_tls@gottpoff]",
         "mov r10, qword ptr fs:[r10]",
-        "movzx r11d, word ptr [r10 + 124]",
+        "movzx r11d, word ptr [r10 + 60]",
         "neg r11",
         "add r11, qword ptr [r10 + 32]",
         "mov qword ptr [r10 + 8], r11",

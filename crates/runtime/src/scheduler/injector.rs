@@ -35,6 +35,11 @@ impl Injector {
         self.len.load(Ordering::SeqCst)
     }
 
+    /// Where the length is.
+    pub fn len_address(&self) -> *const AtomicUsize {
+        &raw const self.len
+    }
+
     /// Appends coroutines that are in no queue.
     pub fn push_all(&self, coroutines: &[*mut Coroutine]) {
         let mut list = self.list.lock();

@@ -46,7 +46,7 @@ mod monitor;
 mod node;
 pub mod queue;
 pub mod topology;
-mod worker;
+pub mod worker;
 
 pub use crate::coroutine::{Coroutine, Operation, WaitInfo, Wake};
 pub use crate::lock::{SpinLock, SpinMutex};
@@ -148,12 +148,10 @@ unsafe fn finish_park(coroutine: *mut Coroutine, word: u64) {
     }
 }
 
-/// Lets the others run; return the result at once. Returns 0 to the coroutine.
+/// Lets the others run; return the result at once. What it returns to the coroutine is of no use.
 #[inline]
 pub fn yield_now() -> Outcome {
-    if let Some(coroutine) = current() {
-        // SAFETY: the running coroutine belongs to this thread.
-        unsafe { (*coroutine).wake_value = 0 };
+    if current().is_some() {
         return Outcome::YIELD;
     }
     std::thread::yield_now();
@@ -659,7 +657,7 @@ impl Scheduler {
     fn stop(&self) {
         self.stopping.store(true, Ordering::SeqCst);
         for worker in &self.workers {
-            worker.wake_if_started();
+            worker.expect_end();
         }
         self.thread_ended.notify_all();
     }

@@ -15,10 +15,20 @@ pub const CAPACITY: u32 = 256;
 #[cfg(loom)]
 pub const CAPACITY: u32 = 4;
 
+/// `arch` pushes and pops, too.
+#[repr(C)]
 pub struct Queue<T> {
     head: AtomicU32,
     tail: AtomicU32,
     slots: [AtomicPtr<T>; CAPACITY as usize],
+}
+
+#[cfg(not(loom))]
+impl<T> Queue<T> {
+    /// Of the parts that `arch` looks at.
+    pub const HEAD_OFFSET: usize = std::mem::offset_of!(Queue<T>, head);
+    pub const TAIL_OFFSET: usize = std::mem::offset_of!(Queue<T>, tail);
+    pub const SLOTS_OFFSET: usize = std::mem::offset_of!(Queue<T>, slots);
 }
 
 impl<T> Queue<T> {

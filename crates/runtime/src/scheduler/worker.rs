@@ -44,6 +44,7 @@ const FOREIGN_PERIOD: u64 = 8;
 const DUE_TIMERS: u8 = 1;
 const DUE_PREEMPTED: u8 = 2;
 const DUE_TRIM: u8 = 4;
+const DUE_END: u8 = 8;
 /// How long a coroutine that has run must have waited before another worker may take it, in nanoseconds, at first. Those of a group that talk to each other wait
 /// less, and lose more by being torn apart; moving one costs a microsecond or two of cache misses.
 const STEAL_AFTER_NS: u64 = 10_000;
@@ -54,7 +55,7 @@ const WORTH_STEALING_NS: u64 = 20_000;
 const WORTH_STARTING_NS: u64 = 500;
 const MAX_STEAL_AFTER_NS: u64 = 16 * STEAL_AFTER_NS;
 /// A queue of so many is taken from at once: moving half of it pays anyhow.
-const LONG_QUEUE: u32 = 32;
+pub const LONG_QUEUE: u32 = 32;
 /// A searcher looks around for so many times what it has patience for. It stays on its node but at the end of the last, so that searchers in large machines do not
 /// fetch the queues of all workers again and again.
 const SEARCH_WINDOWS: usize = 2;
@@ -112,9 +113,11 @@ pub struct Worker {
     own: UnsafeCell<Own>,
     /// Of calls in place, free, linked through `previous`; of the worker's thread only, and `arch`.
     pub records: Cell<*mut InPlace>,
-    /// For `arch`, while the thread runs coroutines: its free pieces of the smallest size, those of the others behind them, or null; and its number of live blocks.
+    /// For `arch`, while the thread runs coroutines: its free pieces of the smallest size, those of the others behind them, or null; its number of live blocks; and how
+    /// many preempted coroutines wait on its node.
     pieces: Cell<*mut Magazine>,
     live: Cell<*const AtomicI64>,
+    preempted: Cell<*const AtomicUsize>,
 }
 
 // SAFETY: `own` is used by the worker's thread only; see `own()`.
@@ -147,8 +150,8 @@ pub struct Own {
     pub cache: Cache,
     next_id: u64,
     last_id: u64,
-    /// Turns until the next in which fairness comes first, and how many of those there were.
-    until_fair: u64,
+    /// From which turn on fairness comes first, and how often it has.
+    fair_turn: u64,
     fair_turns: u64,
     streak: u32,
     /// Turns given to preempted coroutines because they were due.
@@ -192,6 +195,14 @@ struct Loot {
 impl Worker {
     /// Of the parts that `arch` looks at.
     pub const UNSTARTED_OFFSET: usize = offset_of!(Worker, unstarted);
+    pub const QUEUE_OFFSET: usize = offset_of!(Worker, queue);
+    pub const RUN_NEXT_OFFSET: usize = offset_of!(Worker, run_next);
+    pub const TURNS_OFFSET: usize = offset_of!(Worker, turns);
+    pub const OVERLONG_TURN_OFFSET: usize = offset_of!(Worker, overlong_turn);
+    pub const DUE_OFFSET: usize = offset_of!(Worker, due);
+    pub const FAIR_TURN_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, fair_turn);
+    pub const PREEMPTED_OFFSET: usize = offset_of!(Worker, preempted);
+    pub const STREAK_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, streak);
     pub const TOMBSTONES_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, tombstones);
     pub const RECORDS_OFFSET: usize = offset_of!(Worker, records);
     pub const PIECES_OFFSET: usize = offset_of!(Worker, pieces);
@@ -224,7 +235,7 @@ impl Worker {
                 cache: Cache::new(),
                 next_id: 0,
                 last_id: 0,
-                until_fair: FAIRNESS_PERIOD,
+                fair_turn: 2 * FAIRNESS_PERIOD - 1,
                 fair_turns: 0,
                 streak: 0,
                 preempted_due: 0,
@@ -249,6 +260,7 @@ impl Worker {
             records: Cell::new(ptr::null_mut()),
             pieces: Cell::new(ptr::null_mut()),
             live: Cell::new(ptr::null()),
+            preempted: Cell::new(ptr::null()),
         }
     }
 
@@ -557,7 +569,9 @@ impl Worker {
         self.started.load(Ordering::SeqCst)
     }
 
-    pub fn wake_if_started(&self) {
+    /// The program is at its end: what runs does not switch to others by itself any more, so that the worker's loop finds out.
+    pub fn expect_end(&self) {
+        self.due.fetch_or(DUE_END, Ordering::Release);
         if self.has_started() {
             self.parker.notify();
         }
@@ -625,6 +639,7 @@ impl Worker {
             unsafe { self.own().cache.keep_last() };
             self.live.set(block::live_of_thread());
             self.pieces.set(memory::magazine(memory::GRAIN_BYTES));
+            self.preempted.set(self.home().preempted.len_address());
             self.scheduler().monitor_bell.rouse();
             while !self.scheduler().stopping.load(Ordering::Relaxed) {
                 match self.next() {
@@ -666,9 +681,7 @@ impl Worker {
         // SAFETY: on this worker's thread; not kept across calls.
         let (is_fair_turn, streak) = unsafe {
             let own = self.own();
-            // What is due may take the turn that was fairness's: then the next one is.
-            own.until_fair = own.until_fair.saturating_sub(1);
-            (own.until_fair == 0, own.streak)
+            (self.turn() > own.fair_turn, own.streak)
         };
         if self.due.load(Ordering::Relaxed) != 0
             && let Some(coroutine) = self.next_due()
@@ -693,7 +706,7 @@ impl Worker {
     /// Does what is due; a preempted coroutine if that is.
     #[cold]
     fn next_due(&self) -> Option<*mut Coroutine> {
-        let due = self.due.swap(0, Ordering::Relaxed);
+        let due = self.due.fetch_and(DUE_END, Ordering::Relaxed);
         if due & DUE_TIMERS != 0 {
             self.expire_timers();
         }
@@ -724,7 +737,7 @@ impl Worker {
         // SAFETY: on this worker's thread; not kept across calls.
         let turn = unsafe {
             let own = self.own();
-            own.until_fair = FAIRNESS_PERIOD;
+            own.fair_turn = self.turn() + 2 * FAIRNESS_PERIOD - 1;
             own.fair_turns += 1;
             own.fair_turns
         };
@@ -1088,7 +1101,7 @@ impl Worker {
         idle.leave(self.index);
     }
 
-    /// Runs a coroutine until it leaves the worker.
+    /// Runs a coroutine, and those that are switched to, until one leaves the worker.
     #[inline]
     fn execute(&self, coroutine: *mut Coroutine) {
         // SAFETY: a coroutine taken from a queue belongs to the worker until it is parked or queued again.
@@ -1102,9 +1115,12 @@ impl Worker {
             self.turns.store(turn + 1, Ordering::Relaxed);
             let worker = sanitize::enter(coroutine);
             let left = arch::resume(coroutine);
+            // Not always the one that was resumed: coroutines switch to others by themselves.
+            let coroutine = arch::take_left();
             let is_over = matches!(left.reason, Reason::Exited | Reason::Failed);
             sanitize::leave(coroutine, worker, is_over);
-            self.turns.store(turn + 2, Ordering::Relaxed);
+            let turn = self.turns.load(Ordering::Relaxed);
+            self.turns.store(turn + 1, Ordering::Relaxed);
             match left.reason {
                 Reason::Park => {
                     self.own().cache.detach_unused(coroutine);
@@ -1114,11 +1130,11 @@ impl Worker {
                     (*coroutine).set_state(State::Ready);
                     // It is not to wait for a crowd, which it may be spawning and awaiting itself.
                     let is_crowded = self.unstarted.len().max(self.home().injector.len()) >= CROWD;
-                    if !is_crowded && self.overlong_turn.load(Ordering::Relaxed) == turn + 1 {
+                    if !is_crowded && self.overlong_turn.load(Ordering::Relaxed) == turn {
                         self.put_preempted(coroutine);
                         return;
                     }
-                    self.invite_guests(turn + 1);
+                    self.invite_guests(turn);
                     // Who yields waits for others: if none but preempted ones are here, for those.
                     if self.queue.is_empty() && self.home().preempted.len() > 0 {
                         self.due.fetch_or(DUE_PREEMPTED, Ordering::Relaxed);
