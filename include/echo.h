@@ -622,6 +622,8 @@ ECHO_RAISE void echo_rwlock_read_unlock(void *lock, int32_t position);
 ECHO_RAISE void echo_rwlock_get(void *lock, void *out, int32_t position);
 ECHO_RAISE void echo_rwlock_set(void *lock, void *value, int32_t position);
 ECHO_PLAIN bool echo_rwlock_is_poisoned(void *lock);
+/** Of either kind: a writer that has gone with a plain store finds that others have come to wait. */
+ECHO_PLAIN void echo_lock_settle(void *lock);
 ECHO_PLAIN void *echo_atomic_new(int64_t value);
 ECHO_PLAIN int64_t echo_atomic_load(void *atomic);
 ECHO_PLAIN void echo_atomic_store(void *atomic, int64_t value);

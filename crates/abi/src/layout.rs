@@ -310,6 +310,8 @@ pub const LOCK_QUEUED: u64 = 1;
 pub const LOCK_WOKEN: u64 = 2;
 pub const LOCK_HANDED: u64 = 4;
 pub const LOCK_SHIFT: u32 = 4;
+/// Whether anybody has ever waited for it, a byte: as long as it is 0, a writer goes with a plain store.
+pub const LOCK_CONTENDED_OFFSET: usize = 15;
 /// The writer's link: the address of the one before in the list of what it holds.
 pub const LOCK_HOLD_OFFSET: usize = 40;
 pub const LOCK_VALUE_OFFSET: usize = 96;

@@ -9,6 +9,8 @@ pub use std::sync::atomic::{
 pub use std::thread;
 pub use std::thread_local;
 
+use crate::unwind::fatal;
+use std::sync::atomic::compiler_fence;
 use std::time::Duration;
 
 /// A `const fn` here; loom's types have no constant values.
@@ -26,6 +28,39 @@ macro_rules! static_array {
     };
 }
 pub(crate) use static_array;
+
+/// Whether [`heavy_fence`] may be called.
+static HAS_HEAVY_FENCE: AtomicBool = AtomicBool::new(false);
+
+/// Asks the kernel for [`heavy_fence`]. Before the process has many threads: with several it takes milliseconds.
+pub fn enable_heavy_fence() {
+    let refused = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) != 0;
+    HAS_HEAVY_FENCE.store(!refused, Ordering::Release);
+}
+
+/// Whether there is a [`heavy_fence`].
+pub fn has_heavy_fence() -> bool {
+    HAS_HEAVY_FENCE.load(Ordering::Acquire)
+}
+
+/// Together with [`heavy_fence`], what two sequentially consistent fences are: if one thread passes this one between a store and a load, and another the heavy one
+/// between a store to what the first loads and a load of what it stores, one of the loads sees the other's store. On its own it is nothing.
+#[inline(always)]
+pub fn light_fence() {
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// See [`light_fence`]: makes each thread of the process that runs pass a fence, which takes a microsecond. Only if [`has_heavy_fence`].
+pub fn heavy_fence() {
+    if membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED) != 0 {
+        fatal("the kernel refuses a memory barrier that it has promised");
+    }
+}
+
+fn membarrier(command: libc::c_int) -> libc::c_long {
+    // SAFETY: it has no effect on memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }
+}
 
 /// Sleeps while `word` is `expected`: until [`futex_wake`], or the time is up, or for no reason.
 pub fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {

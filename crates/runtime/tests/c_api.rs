@@ -460,6 +460,17 @@ fn locks_exclude() {
     check("locks", "locks 10000\n", "", 0);
 }
 
+/// Without the fence of who waits first, somebody is forgotten.
+#[test]
+fn who_waits_first_is_woken() {
+    check(
+        "first_waits",
+        &format!("first waits {}\n", 2 * 300 * 300),
+        "",
+        0,
+    );
+}
+
 #[test]
 fn plain_threads_wait_for_coroutines() {
     check(

@@ -2,8 +2,9 @@
 //! runtime's `sync/lock.rs` and `sync/held.rs`.
 
 use echo_abi::layout::{
-    COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET, LOCK_HANDED, LOCK_HOLD_OFFSET, LOCK_QUEUED,
-    LOCK_SHIFT, LOCK_STATE_OFFSET, LOCK_VALUE_OFFSET, LOCK_WOKEN, TLS_OFFSET_SYMBOL,
+    COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET, LOCK_CONTENDED_OFFSET, LOCK_HANDED,
+    LOCK_HOLD_OFFSET, LOCK_QUEUED, LOCK_SHIFT, LOCK_STATE_OFFSET, LOCK_VALUE_OFFSET, LOCK_WOKEN,
+    TLS_OFFSET_SYMBOL,
 };
 
 use super::debug::INVARIANT;
@@ -95,11 +96,13 @@ impl Body<'_, '_> {
         end
     }
 
-    /// Goes, if the lock is what the coroutine took last, and nobody is to be woken.
+    /// Goes, if the lock is what the coroutine took last, and nobody is to be woken. With a plain store as long as nobody has ever waited for it.
     fn leave(&mut self, lock: &str) -> String {
         let coroutine = self.coroutine();
-        let [newest, quiet, left, call, end] =
-            ["newest", "quiet", "left", "call", "unlocked"].map(|stem| self.label(stem));
+        let [newest, quick, settle, shared, quiet, left, call, end] = [
+            "newest", "quick", "settle", "shared", "quiet", "left", "call", "unlocked",
+        ]
+        .map(|stem| self.label(stem));
         let list = self.field(&coroutine, COROUTINE_HELD_OFFSET);
         let hold = self.field(lock, LOCK_HOLD_OFFSET);
         let first = self.temp(&format!("load ptr, ptr {list}"));
@@ -111,6 +114,18 @@ impl Body<'_, '_> {
         // Afterwards the link is somebody else's.
         let before = self.temp(&format!("load ptr, ptr {hold}"));
         let place = self.field(lock, LOCK_STATE_OFFSET);
+        let mark = self.field(lock, LOCK_CONTENDED_OFFSET);
+        self.if_uncontended(&mark, [&quick, &shared]);
+        self.start(&quick);
+        self.line(&format!("store ptr {before}, ptr {list}"));
+        self.line(&format!("store atomic i64 0, ptr {place} release, align 8"));
+        self.line("fence syncscope(\"singlethread\") seq_cst");
+        self.if_uncontended(&mark, [&end, &settle]);
+        self.start(&settle);
+        self.emitter.runtime.insert("echo_lock_settle");
+        self.line(&format!("call void @echo_lock_settle(ptr {lock})"));
+        self.line(&format!("br label %{end}"));
+        self.start(&shared);
         let state = self.temp(&format!("load atomic i64, ptr {place} monotonic, align 8"));
         let flags = self.temp(&format!("and i64 {state}, {FLAGS}"));
         let asks = self.temp(&format!("and i64 {state}, {}", LOCK_QUEUED | LOCK_WOKEN));
@@ -123,6 +138,15 @@ impl Body<'_, '_> {
         self.line(&format!("br label %{end}"));
         self.start(&call);
         end
+    }
+
+    /// Goes to the first label if nobody has ever waited for the lock with that mark, else to the second.
+    fn if_uncontended(&mut self, mark: &str, [so, otherwise]: [&str; 2]) {
+        let marked = self.temp(&format!("load atomic i8, ptr {mark} monotonic, align 1"));
+        let is_so = self.temp(&format!("icmp eq i8 {marked}, 0"));
+        self.line(&format!(
+            "br i1 {is_so}, label %{so}, label %{otherwise}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
+        ));
     }
 
     /// Reads or writes the value of a plain type, if the coroutine is in as a writer.

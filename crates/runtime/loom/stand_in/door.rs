@@ -70,11 +70,37 @@ atomic! {
 
 pub use loom::sync::atomic::{AtomicPtr, fence};
 
-impl AtomicU8 {
-    /// A swap: loom does not know that the store of a swap comes at once after what it reads, and would let this one come between.
-    pub fn store(&self, value: u8, order: Ordering) {
-        self.swap(value, order);
-    }
+loom::lazy_static! {
+    /// Who comes here later has seen what those did who came before. Not loom's sequentially consistent fences: each on its own would do what only both together are to.
+    static ref FENCE: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
+}
+
+pub fn light_fence() {
+    FENCE.fetch_add(1, Ordering::AcqRel);
+}
+
+pub fn heavy_fence() {
+    FENCE.fetch_add(1, Ordering::AcqRel);
+}
+
+pub fn has_heavy_fence() -> bool {
+    true
+}
+
+/// A store that is a swap: loom does not know that the store of a swap comes at once after what it reads, and would let this one come between.
+macro_rules! store_after_swaps {
+    ($($name:ident: $value:ty,)*) => {$(
+        impl $name {
+            pub fn store(&self, value: $value, order: Ordering) {
+                self.swap(value, order);
+            }
+        }
+    )*};
+}
+
+store_after_swaps! {
+    AtomicU8: u8,
+    AtomicU64: u64,
 }
 
 /// Loom's threads, but for parking: loom's `unpark` would also wake a thread that waits for a mutex meanwhile.

@@ -90,7 +90,8 @@ fn writer(lock: &Lock, contents: &Contents) -> JoinHandle<()> {
 }
 
 /// Catches a `QUEUED` that is set without the spin lock or without looking again, a release that does not see it, an order weaker than acquire or release, and a
-/// change of the word that is not a compare-and-swap.
+/// change of the word that is not a compare-and-swap. Of going with a plain store: a fence that is missing on either side, a mark that is set after the look, or not looked
+/// at again, and a writer that settles without bringing the flag back, or without waking anybody.
 #[test]
 fn three_writers_take_turns() {
     model(2, || {

@@ -56,6 +56,7 @@ pub use worker::Worker;
 use crate::arch;
 use crate::coroutine::{Completion, Ended, Identity, State, UnlockHook};
 use crate::deadlines;
+use crate::door;
 use crate::failure::{Failure, FailureKind};
 use crate::memory::OutOfMemory;
 use crate::node_memory;
@@ -510,6 +511,7 @@ impl Scheduler {
         }
         HAS_RUN.store(true, Ordering::Relaxed);
         NEXT_ID.store(0, Ordering::Relaxed);
+        door::enable_heavy_fence();
         // Other threads may start coroutines as soon as there is a scheduler; when those have ended, that is not the end.
         external_begin();
         // Workers whose thread does not exist yet count as asleep; the first wake-up starts the thread.

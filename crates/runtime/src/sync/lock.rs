@@ -13,8 +13,23 @@
 //! which takes the holder out and keeps the flags; readers go under the spin lock while `QUEUED` is set. Entering acquires, going releases; who hands
 //! the lock over has acquired what all before it released.
 //!
+//! # Going without a locked instruction
+//! A lock that nobody has ever waited for is not [`contended`](Lock::contended). A writer that finds it so goes by storing that nobody is in, which takes away whatever
+//! flags are set, and then looks at the mark again. Who waits first sets the mark, and only then looks whether it has to wait. Both sides store, then load what the
+//! other stores, with a fence between: the writer's is the `light_fence`, which is nothing, the other's the `heavy_fence`. So one of them sees the other. Either who
+//! was to wait finds the lock as the writer has left it, or the writer finds the mark, and sets right what it may have taken away ([`settle`]). It does so under the
+//! spin lock, and all from the mark up to the queue is done under it: so it finds whoever has come to wait. The same holds for all who wait later, and for a writer
+//! that is late to see the mark.
+//!
+//! Until then others may enter past those who wait, and go without waking anybody, as whenever somebody is about to take the spin lock. Only who is in stores in this
+//! way, and nobody is let in but by compare-and-swap, or by [`hand_over`](Lock::hand_over), which sees in one look that nobody else can enter and that no writer
+//! is in: so all this is about flags, never about who is in.
+//!
+//! The mark stays for ever. The fence interrupts all processors that run the program: once there have been [`MOST_FENCES`], locks are made contended, as all are where
+//! the kernel has no such fence. There, and for readers, going is what it was above.
+//!
 //! Generated code enters and goes as a writer by itself, with the same instructions (`emit/lock_path.rs` of the compiler), and calls [`acquire`] and
-//! [`release`] for all but that: [`release`] also where what it would leave behind is `QUEUED` without `WOKEN`.
+//! [`release`] for all but that: [`release`] also where what it would leave behind is `QUEUED` without `WOKEN`, and [`settle`].
 //!
 //! # Who is next
 //! A mutex may be entered past those who wait: who runs goes on running, and short sections do not cost a switch each. The first in the queue is woken
@@ -27,7 +42,7 @@
 //! # Invariants
 //! * A writer excludes all others; readers share.
 //! * While the queue is not empty, somebody is in or `WOKEN` is set, or somebody who has just gone is about to take the spin lock.
-//! * Waiters stand in one queue, guarded by the spin lock, as are `crowded_since`, `to_hand_over`, `lost` and `orphaned`.
+//! * Waiters stand in one queue, guarded by the spin lock, as are `crowded_since`, `to_hand_over`, `lost` and `orphaned`, and changes of `contended`.
 //! * The value may be read by a holder and written by a writer.
 //! * The link `hold` belongs to the writer ([`held`]).
 //!
@@ -37,7 +52,7 @@ use super::held::{self, Hold, Holder, Identity};
 use crate::channel::copy_value;
 use crate::door::{
     AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release, spin_loop,
+    Ordering::Release, has_heavy_fence, heavy_fence, light_fence, spin_loop,
 };
 use crate::handle;
 use crate::panic;
@@ -46,12 +61,13 @@ use crate::timer;
 use crate::value;
 use crate::waiter::{self, AGAIN, Claimed, Purpose, Queue, Waitable, Waiter};
 use echo_abi::layout::{
-    DESC_MANAGED, LOCK_HANDED, LOCK_HOLD_OFFSET, LOCK_QUEUED, LOCK_SHIFT, LOCK_STATE_OFFSET,
-    LOCK_VALUE_OFFSET, LOCK_WOKEN, TypeDesc,
+    DESC_MANAGED, LOCK_CONTENDED_OFFSET, LOCK_HANDED, LOCK_HOLD_OFFSET, LOCK_QUEUED, LOCK_SHIFT,
+    LOCK_STATE_OFFSET, LOCK_VALUE_OFFSET, LOCK_WOKEN, TypeDesc,
 };
 use std::cell::Cell;
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::atomic::AtomicU32;
 
 /// Nobody is in, and nobody waits.
 const FREE: u64 = 0;
@@ -72,6 +88,11 @@ const PATIENCE_NS: u64 = if cfg!(loom) { 0 } else { 1_000_000 };
 /// Times a lock is looked at again before its caller waits, where others run at the same time; and the pauses before the first.
 const LOOKS: u32 = 4;
 const PAUSES: u32 = 8;
+/// When so many locks have become contended, those that are made are taken to be likely to.
+const MOST_FENCES: u32 = 1000;
+
+/// How many have. No part of the protocol.
+static FENCES: AtomicU32 = AtomicU32::new(0);
 
 /// Header of the block; the value follows.
 #[repr(C)]
@@ -83,6 +104,8 @@ pub struct Lock {
     poisoned: AtomicBool,
     /// The last owner is gone.
     orphaned: Cell<bool>,
+    /// Somebody has waited, or may have: see the module docs.
+    contended: AtomicBool,
     state: AtomicU64,
     waiters: Queue,
     desc: *const TypeDesc,
@@ -100,6 +123,7 @@ const VALUE_OFFSET: usize = size_of::<Lock>().next_multiple_of(16);
 const _: () = assert!(
     cfg!(loom)
         || offset_of!(Lock, state) == LOCK_STATE_OFFSET
+            && offset_of!(Lock, contended) == LOCK_CONTENDED_OFFSET
             && offset_of!(Lock, hold) == LOCK_HOLD_OFFSET
             && VALUE_OFFSET == LOCK_VALUE_OFFSET
 );
@@ -114,6 +138,7 @@ pub unsafe fn new(desc: *const TypeDesc, value: *mut u8, is_mutex: bool) -> *mut
             is_mutex,
             poisoned: AtomicBool::new(false),
             orphaned: Cell::new(false),
+            contended: AtomicBool::new(!may_be_uncontended()),
             state: AtomicU64::new(FREE),
             waiters: Queue::new(),
             desc,
@@ -149,6 +174,11 @@ pub unsafe fn destroy(lock: *mut Lock) {
             dispose(lock);
         }
     }
+}
+
+/// Whether a lock that is made now may be left with a plain store.
+fn may_be_uncontended() -> bool {
+    has_heavy_fence() && (cfg!(loom) || FENCES.load(Relaxed) < MOST_FENCES)
 }
 
 unsafe fn dispose(lock: *mut Lock) {
@@ -274,6 +304,30 @@ pub unsafe fn release(lock: *mut Lock, position: u32) -> Outcome {
             return Outcome::DONE;
         }
         release_any(lock, position, Purpose::Lock)
+    }
+}
+
+/// A writer that has gone with a plain store finds that the lock is contended: what it has taken away comes back, and who waits is woken if need be.
+#[cold]
+pub unsafe fn settle(lock: *mut Lock) {
+    // SAFETY: the caller owns a reference.
+    unsafe {
+        let this = &*lock;
+        this.base.lock.lock();
+        let mut next = Next::Nobody;
+        if !this.waiters.is_empty() {
+            if this.state.load(Relaxed) & QUEUED == 0 {
+                let flags = if this.is_mutex {
+                    QUEUED
+                } else {
+                    QUEUED | HANDED
+                };
+                this.state.fetch_or(flags, Relaxed);
+            }
+            next = this.choose_next();
+        }
+        this.base.lock.unlock();
+        wake_next(lock, next);
     }
 }
 
@@ -540,8 +594,19 @@ impl Lock {
             })
     }
 
+    /// The first is about to wait. Under the spin lock.
+    #[cold]
+    fn become_contended(&self) {
+        FENCES.fetch_add(1, Relaxed);
+        self.contended.store(true, Relaxed);
+        heavy_fence();
+    }
+
     /// Lets a holder in, or sets [`QUEUED`] because somebody is in the way. Under the spin lock.
     fn enter_or_announce(&self, purpose: Purpose, holder: Holder, attempt: Attempt) -> bool {
+        if !self.contended.load(Relaxed) {
+            self.become_contended();
+        }
         let flags = self.flags_of_queue(attempt);
         loop {
             let state = self.state.load(Relaxed);
@@ -578,6 +643,15 @@ impl Lock {
     /// Counts a holder out, and lets in or wakes who is next.
     #[inline(always)]
     fn leave(&self, purpose: Purpose) {
+        if purpose != Purpose::ReadLock && !self.contended.load(Relaxed) {
+            self.state.store(FREE, Release);
+            light_fence();
+            if self.contended.load(Relaxed) {
+                // SAFETY: the caller owns a reference.
+                unsafe { settle(ptr::from_ref(self).cast_mut()) };
+            }
+            return;
+        }
         let mut state = self.state.load(Relaxed);
         while purpose != Purpose::ReadLock || state & QUEUED == 0 {
             let left = without(state, purpose);
@@ -647,11 +721,12 @@ impl Lock {
         Next::Nobody
     }
 
-    /// Lets in who is next, if nobody is in the way. Nobody else enters or waits meanwhile, and no reader goes.
+    /// Lets in who is next, if nobody is in the way. Nobody else enters or waits meanwhile, and no reader goes. Without `HANDED` somebody is about to settle.
     unsafe fn hand_over(&self) -> Next {
         let mut claimed = Claimed::new();
-        let mut state = self.state.load(Acquire) & !FLAGS;
-        if state != FREE && state & SHARED == 0 {
+        let before = self.state.load(Acquire);
+        let mut state = before & !FLAGS;
+        if before & HANDED == 0 || state != FREE && state & SHARED == 0 {
             return Next::Nobody;
         }
         // SAFETY: the queue is guarded by the spin lock.

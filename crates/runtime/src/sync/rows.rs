@@ -82,6 +82,11 @@ pub unsafe extern "C" fn echo_rwlock_is_poisoned(lock: *mut u8) -> bool {
     unsafe { lock::is_poisoned(lock.cast()) }
 }
 
+pub unsafe extern "C" fn echo_lock_settle(lock: *mut u8) {
+    // SAFETY: see above.
+    unsafe { lock::settle(lock.cast()) }
+}
+
 pub unsafe fn echo_rwlock_read_lock(lock: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
     unsafe { lock::acquire_any(lock.cast(), position as u32, Purpose::ReadLock) }

@@ -538,6 +538,49 @@ static void threads(void *argument, void *result) {
     printf("threads %lld %lld\n", (long long)sum, (long long)numbers);
 }
 
+/* ---- locks, each of which somebody waits for a first time just when another thread goes: nobody is forgotten */
+
+enum { LOCKS = 300, TURNS = 300 };
+
+struct meeting {
+    struct shared shared[LOCKS];
+    int arrived;
+};
+
+static void *meets(void *argument) {
+    struct meeting *meeting = argument;
+    for (int i = 0; i < LOCKS; i++) {
+        struct shared *shared = &meeting->shared[i];
+        __atomic_add_fetch(&meeting->arrived, 1, __ATOMIC_SEQ_CST);
+        while (__atomic_load_n(&meeting->arrived, __ATOMIC_SEQ_CST) < 2 * (i + 1)) {
+        }
+        for (int turn = 0; turn < TURNS; turn++) {
+            echo_mutex_acquire(shared->mutex);
+            shared->number++;
+            echo_mutex_give_up(shared->mutex);
+        }
+    }
+    return NULL;
+}
+
+static void first_waits(void *argument, void *result) {
+    (void)argument, (void)result;
+    struct meeting meeting = {.arrived = 0};
+    pthread_t threads[2];
+    int64_t sum = 0;
+    for (int i = 0; i < LOCKS; i++)
+        meeting.shared[i] = (struct shared){echo_mutex_create(), 0};
+    for (int i = 0; i < 2; i++)
+        CHECK(pthread_create(&threads[i], NULL, meets, &meeting) == 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < LOCKS; i++) {
+        sum += meeting.shared[i].number;
+        echo_mutex_release(meeting.shared[i].mutex);
+    }
+    printf("first waits %lld\n", (long long)sum);
+}
+
 /* ---- the end */
 
 static void receives(void *argument, void *result) {
@@ -615,6 +658,7 @@ static const struct {
     {"ping_pong", ping_pong}, {"pipeline", pipeline},   {"fan_in", fan_in},         {"closed_send", closed_send},
     {"crowd", crowd},         {"failure", failure},     {"unobserved", unobserved}, {"main_fails", main_fails},
     {"two_steps", two_steps}, {"promises", promises},   {"locks", locks},           {"threads", threads},
+    {"first_waits", first_waits},
     {"deadlock", deadlock},   {"left", left},           {"cancelled", left},        {"exit_code", exit_code},
     {"nested_run", nested_run}, {"owned", owned},
 };
