@@ -298,12 +298,16 @@ pub const ATOMIC_VALUE_OFFSET: usize = 8;
 pub const CHANNEL_LOCK_OFFSET: usize = 8;
 /// The capacity, an `i32`; negative when the channel is closed.
 pub const CHANNEL_STATE_OFFSET: usize = 12;
+/// Index of the oldest value in the buffer, an `i32`.
+pub const CHANNEL_HEAD_OFFSET: usize = 24;
 /// Values in the buffer, an `i32`.
 pub const CHANNEL_LEN_OFFSET: usize = 28;
 /// Who waits to send; null when nobody does.
 pub const CHANNEL_SENDERS_OFFSET: usize = 32;
 /// Who waits to receive; null when nobody does.
 pub const CHANNEL_RECEIVERS_OFFSET: usize = 40;
+/// Where the buffer is, for ever; only of a channel that has a capacity.
+pub const CHANNEL_BUFFER_OFFSET: usize = 48;
 /// Of a `Mutex` or `RwLock`: who is in, shifted by [`LOCK_SHIFT`], and the flags below; an `i64`.
 pub const LOCK_STATE_OFFSET: usize = 16;
 pub const LOCK_QUEUED: u64 = 1;

@@ -14,7 +14,8 @@
 //!
 //! # The short way
 //! Plain words in and out of a buffer, with nobody waiting, take a few instructions and no calls: [`send`] and [`receive`] are inlined into
-//! the guarded rows, and whatever else there is to do lies in functions of their own, called last.
+//! the guarded rows, and whatever else there is to do lies in functions of their own, called last. Generated code does the same without a call, of small values of all types, if these need not be
+//! made shared (`emit/channel_path.rs` of the compiler).
 
 use crate::door::{AtomicU32, Ordering::Acquire, Ordering::Relaxed};
 use crate::handle;
@@ -23,8 +24,8 @@ use crate::scheduler::Outcome;
 use crate::value;
 use crate::waiter::{self, Purpose, Queue, Waitable, Waiter, Waiting};
 use echo_abi::layout::{
-    CHANNEL_LEN_OFFSET, CHANNEL_LOCK_OFFSET, CHANNEL_RECEIVERS_OFFSET, CHANNEL_SENDERS_OFFSET,
-    CHANNEL_STATE_OFFSET, DESC_MANAGED, TypeDesc,
+    CHANNEL_BUFFER_OFFSET, CHANNEL_HEAD_OFFSET, CHANNEL_LEN_OFFSET, CHANNEL_LOCK_OFFSET,
+    CHANNEL_RECEIVERS_OFFSET, CHANNEL_SENDERS_OFFSET, CHANNEL_STATE_OFFSET, DESC_MANAGED, TypeDesc,
 };
 use std::alloc::{Layout, alloc, dealloc};
 use std::mem::offset_of;
@@ -65,11 +66,13 @@ const _: () = assert!(
     cfg!(loom) || size_of::<Channel>() == 48 && size_of::<Buffered>() < 64,
     "the requirement's overhead per channel"
 );
-// Generated code looks at these, as the quick looks of a poll do here.
+// Generated code looks at these, as the quick looks of a poll do here, and goes the short way by itself.
 const _: () = assert!(
     cfg!(loom)
         || offset_of!(Channel, base.lock) == CHANNEL_LOCK_OFFSET
             && offset_of!(Channel, state) == CHANNEL_STATE_OFFSET
+            && offset_of!(Buffered, buffer) == CHANNEL_BUFFER_OFFSET
+            && offset_of!(Channel, head) == CHANNEL_HEAD_OFFSET
             && offset_of!(Channel, len) == CHANNEL_LEN_OFFSET
             && offset_of!(Channel, senders) == CHANNEL_SENDERS_OFFSET
             && offset_of!(Channel, receivers) == CHANNEL_RECEIVERS_OFFSET

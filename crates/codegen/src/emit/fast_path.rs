@@ -197,7 +197,7 @@ impl Body<'_, '_> {
     }
 
     /// Copies a value of the variable's type.
-    fn copy_value(&mut self, from: &str, to: &str, var: Var) {
+    pub fn copy_value(&mut self, from: &str, to: &str, var: Var) {
         let ty = self.var_ty(var);
         if layout::layout(self.emitter.program, ty).size > 0 {
             let llvm = self.emitter.ty(ty);

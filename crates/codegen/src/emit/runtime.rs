@@ -50,7 +50,8 @@ impl Body<'_, '_> {
         let end = match self.fast_path(name, args, &values) {
             FastPath::None => self
                 .lock_path(name, args, &values, dst)
-                .or_else(|| self.counter_path(name, &values, dst)),
+                .or_else(|| self.counter_path(name, &values, dst))
+                .or_else(|| self.channel_path(name, args, &values, dst)),
             FastPath::Instead(value) => {
                 self.assign_result(dst, &value);
                 return;
