@@ -351,7 +351,7 @@ pub use release_otherwise as release;
 /// # Safety
 /// As for [`free`].
 #[unsafe(naked)]
-unsafe extern "C" fn release_otherwise() {
+pub unsafe extern "C" fn release_otherwise() {
     crate::plain_stub!(crate::exports::echo_release)
 }
 
