@@ -172,6 +172,40 @@ pub fn trim(attend: &mut dyn FnMut()) -> bool {
     more
 }
 
+/// A worker's own free stacks of one kind.
+struct FreeStacks {
+    /// The last one used first.
+    bases: Vec<usize>,
+    /// The first so many have not been used since the last trim.
+    unused: usize,
+}
+
+impl FreeStacks {
+    const NONE: FreeStacks = FreeStacks {
+        bases: Vec::new(),
+        unused: 0,
+    };
+
+    fn pop(&mut self) -> Option<usize> {
+        let base = self.bases.pop()?;
+        self.unused = self.unused.min(self.bases.len());
+        Some(base)
+    }
+
+    /// Takes out those that were used last, but for so many.
+    fn take_above(&mut self, kept: usize) -> Vec<usize> {
+        self.unused = self.unused.min(kept);
+        self.bases.split_off(kept)
+    }
+
+    /// Takes out those that have not been used since the last call.
+    fn take_unused(&mut self) -> Vec<usize> {
+        let unused = self.bases.drain(..self.unused).collect();
+        self.unused = self.bases.len();
+        unused
+    }
+}
+
 /// A worker's own free memory.
 pub struct Cache {
     /// The control block of the coroutine that ended last, with its segment, or null: the next one that starts is likely to need the same.
@@ -179,9 +213,9 @@ pub struct Cache {
     blocks: [Magazine; KINDS],
     /// Of each kind.
     slabs: [u32; KINDS],
-    /// Bases of free big segments and page stacks.
-    big: Vec<usize>,
-    pages: Vec<usize>,
+    /// Free big segments and page stacks.
+    big: FreeStacks,
+    pages: FreeStacks,
     /// A big segment that is used only when there is no other; 0 while there is none, or it is in use.
     last_big: usize,
 }
@@ -195,8 +229,8 @@ impl Cache {
             spare: ptr::null_mut(),
             blocks: [Magazine::EMPTY; KINDS],
             slabs: [0; KINDS],
-            big: Vec::new(),
-            pages: Vec::new(),
+            big: FreeStacks::NONE,
+            pages: FreeStacks::NONE,
             last_big: 0,
         }
     }
@@ -428,7 +462,7 @@ impl Cache {
         }
     }
 
-    fn list(&mut self, kind: StackKind) -> &mut Vec<usize> {
+    fn list(&mut self, kind: StackKind) -> &mut FreeStacks {
         match kind {
             StackKind::Big => &mut self.big,
             StackKind::Pages => &mut self.pages,
@@ -449,7 +483,7 @@ impl Cache {
         }
         let taken = pool.take(CACHED_STACKS / 4);
         drop(pool);
-        self.list(kind).extend(taken);
+        self.list(kind).bases.extend(taken);
         Ok(self.list(kind).pop().expect("the pool was filled"))
     }
 
@@ -470,18 +504,23 @@ impl Cache {
             return;
         }
         let list = self.list(kind);
-        list.push(base);
-        if list.len() > CACHED_STACKS {
-            let surplus: Vec<usize> = list.drain(CACHED_STACKS / 2..).collect();
+        list.bases.push(base);
+        if list.bases.len() > CACHED_STACKS {
+            let surplus = list.take_above(CACHED_STACKS / 2);
             surplus.iter().for_each(|&base| kind.trim(base, KEPT_BYTES));
             kind.return_home(&surplus);
         }
     }
 
-    /// Gives the system what is committed of the free stacks, but for a little at their tops.
-    pub fn trim(&self) {
-        for (kind, bases) in [(StackKind::Big, &self.big), (StackKind::Pages, &self.pages)] {
-            bases.iter().for_each(|&base| kind.trim(base, KEPT_BYTES));
+    /// Gives the system what is committed of the free stacks, but for a little at their tops, and the pools those that were not used since the last call.
+    pub fn trim(&mut self) {
+        for kind in [StackKind::Big, StackKind::Pages] {
+            let list = self.list(kind);
+            let unused = list.take_unused();
+            for &base in &list.bases {
+                kind.trim(base, KEPT_BYTES);
+            }
+            kind.return_home(&unused);
         }
         if self.last_big != 0 {
             StackKind::Big.trim(self.last_big, KEPT_BYTES);
@@ -500,10 +539,11 @@ impl Cache {
             .zip(&DEPOTS)
             .for_each(|(blocks, depot)| blocks.empty(depot));
         if self.last_big != 0 {
-            self.big.push(std::mem::take(&mut self.last_big));
+            let last = std::mem::take(&mut self.last_big);
+            self.big.bases.push(last);
         }
         for kind in [StackKind::Big, StackKind::Pages] {
-            let stacks = std::mem::take(self.list(kind));
+            let stacks = self.list(kind).take_above(0);
             kind.return_home(&stacks);
         }
     }
