@@ -497,7 +497,8 @@ pub unsafe extern "C" fn echo_drop(value: *mut u8, of: *mut u8) {
 mod tests {
     use super::*;
 
-    const fn desc(kind: Kind, fields: &'static [FieldDesc]) -> TypeDesc {
+    /// As long as its fields are alive.
+    const fn desc(kind: Kind, fields: &[FieldDesc]) -> TypeDesc {
         TypeDesc {
             kind,
             flags: 0,
@@ -527,23 +528,23 @@ mod tests {
             .chain([Kind::Future, Kind::Promise])
             .chain([Kind::StringBuilder, Kind::Foreign]);
         for kind in plain {
-            let inner = Box::leak(Box::new(desc(kind, &[])));
-            assert!(needs_sharing(inner), "{kind:?}");
-            let fields = Box::leak(Box::new([field_of(ptr::null()), field_of(inner)]));
-            let outer = Box::leak(Box::new(desc(Kind::Enum, fields)));
-            assert!(needs_sharing(outer), "{kind:?} in an enum");
-            let fields = Box::leak(Box::new([field_of(outer)]));
+            let inner = desc(kind, &[]);
+            assert!(needs_sharing(&inner), "{kind:?}");
+            let fields = [field_of(ptr::null()), field_of(&inner)];
+            let outer = desc(Kind::Enum, &fields);
+            assert!(needs_sharing(&outer), "{kind:?} in an enum");
+            let fields = [field_of(&outer)];
             assert!(
-                needs_sharing(&desc(Kind::Tuple, fields)),
+                needs_sharing(&desc(Kind::Tuple, &fields)),
                 "{kind:?} in an enum in a tuple"
             );
         }
         for kind in [Kind::I64, Kind::Chan, Kind::Mutex, Kind::Atomic, Kind::Once] {
-            let inner = Box::leak(Box::new(desc(kind, &[])));
-            let fields = Box::leak(Box::new([field_of(inner), field_of(inner)]));
-            assert!(!needs_sharing(inner), "{kind:?}");
+            let inner = desc(kind, &[]);
+            let fields = [field_of(&inner), field_of(&inner)];
+            assert!(!needs_sharing(&inner), "{kind:?}");
             assert!(
-                !needs_sharing(&desc(Kind::Struct, fields)),
+                !needs_sharing(&desc(Kind::Struct, &fields)),
                 "{kind:?} in a struct"
             );
         }
