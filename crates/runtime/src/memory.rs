@@ -51,6 +51,8 @@ pub struct Depot {
     bytes: usize,
     /// Where a free piece holds its link.
     link: usize,
+    /// So many bytes of a free piece nobody may access. What follows has a meaning even then.
+    poisoned: usize,
     /// Pieces in a batch.
     batch: usize,
     batches: PerHome<Batches>,
@@ -112,9 +114,16 @@ impl Depot {
         Depot {
             bytes,
             link,
+            poisoned: link,
             batch,
             batches: PerHome::new(Batches::EMPTY),
         }
+    }
+
+    /// For pieces that are looked at from there on even when they are free.
+    pub const fn with_meaning_from(mut self, offset: usize) -> Depot {
+        self.poisoned = offset;
+        self
     }
 
     /// A batch that belongs to no thread: of this thread's home, or of none.
@@ -238,13 +247,13 @@ impl Depot {
         piece.wrapping_add(self.link).cast()
     }
 
-    /// Nobody may access a free piece, but for its link and what follows it: of control blocks some of that has a meaning even then.
+    /// Nobody may access a free piece, but for what has a meaning even then.
     fn poison(&self, piece: *mut u8) {
-        sanitize::poison(piece, self.link);
+        sanitize::poison(piece, self.poisoned);
     }
 
     fn unpoison(&self, piece: *mut u8) {
-        sanitize::unpoison(piece, self.link);
+        sanitize::unpoison(piece, self.poisoned);
     }
 }
 

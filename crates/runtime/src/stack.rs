@@ -118,7 +118,9 @@ static DEPOTS: [Depot; KINDS] = [
         BLOCK_BYTES[CONTROL],
         std::mem::offset_of!(Coroutine, next),
         BATCH,
-    ),
+    )
+    // Who walks the slabs sees by it what is free. Memory is poisoned in words.
+    .with_meaning_from(std::mem::offset_of!(Coroutine, state) & !7),
 ];
 static BIG: PerHome<Pool> = PerHome::new(Pool::EMPTY);
 static PAGES: PerHome<Pool> = PerHome::new(Pool::EMPTY);
