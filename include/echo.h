@@ -49,6 +49,11 @@
  *   contents have a type descriptor: an echo_foreign_desc names a destructor. They are moved into channels and promises, and awaiting copies
  *   them (one more owner).
  *
+ *   A lock is looked at until echo_mutex_give_up() and the like return, even if somebody else has it by then.
+ *
+ * SANDBOXES
+ *   Where the kernel offers membarrier() when a program starts, the runtime relies on it: a filter of system calls that is installed later has to allow it.
+ *
  * ERRORS
  *   Part 1 reports them by return values. A coroutine fails by echo_panic_message(): its stack is unwound, and whoever awaits its future is
  *   told ECHO_FAILED. A failure nobody looked at is printed when its future goes away, or at the end, and makes exit code 0 a 2.
@@ -334,7 +339,8 @@ typedef struct echo_foreign_desc {
 #define ECHO_STACK_SEGMENTED 0u /* code compiled with "split-stack" */
 #define ECHO_STACK_PAGES 1u     /* any other code */
 
-/** A function that echo_spawn can start: void code(args, result), which takes over what `args` points to. Not constant: the runtime learns. */
+/** A function that echo_spawn can start: void code(args, result), which takes over what `args` points to: on ECHO_STACK_SEGMENTED it reads them before it first calls what
+ *  can wait, as then they are gone. Not constant: the runtime learns. */
 typedef struct echo_entry_desc {
     const void *code;
     const char *name;

@@ -472,6 +472,11 @@ fn who_waits_first_is_woken() {
 }
 
 #[test]
+fn nothing_behind_arguments_is_read() {
+    check("edge", "edge 120\n", "", 0);
+}
+
+#[test]
 fn plain_threads_wait_for_coroutines() {
     check(
         "threads",

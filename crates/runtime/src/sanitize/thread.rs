@@ -100,7 +100,7 @@ super::sanitizer_stubs! {
     __tsan_atomic32_fetch_and __tsan_atomic64_fetch_and
     __tsan_atomic32_fetch_or __tsan_atomic64_fetch_or
     __tsan_atomic32_compare_exchange_val __tsan_atomic64_compare_exchange_val
-    __tsan_atomic_thread_fence
+    __tsan_atomic_thread_fence __tsan_atomic_signal_fence
 }
 
 /// As [`stubs`], for accesses that are told with the place in the program, which reports show: the return address.

@@ -21,8 +21,8 @@
 //! a bounded number of turns, whatever the others do:
 //! * in `run_next`: it is next, unless the queues have a turn first: at most 2 turns.
 //! * in the queue with n before it: queue and deque take turns, and `run_next` has at most [`worker::MAX_STREAK`] in a row in between: at most
-//!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, one more in every [`worker::FAIRNESS_PERIOD`], and now and then one that was preempted. Each one that yields
-//!   meanwhile lets up to `worker::GUESTS` run first that have not started.
+//!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, one more in every [`worker::FAIRNESS_PERIOD`], and now and then one that was preempted. One that yields
+//!   lets up to `worker::GUESTS` run first that have not started, then the queue has as many turns before another does so.
 //! * in the deque with n older ones: every `FAIRNESS_PERIOD` turns the oldest of the deque or of the injector has a turn, in turn when both hold something:
 //!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets the oldest of the deque run first, up to
 //!   `worker::GUESTS`; who spawns many that nobody will await yields to the newest ([`Worker::restrain_spawner`]).

@@ -161,10 +161,12 @@ pub struct Own {
     tombstones: usize,
     /// A coroutine has found no memory to start: there may be none for others.
     lacks_memory: bool,
-    /// Whose turn it is when the queue and the deque both hold something; before that, so many in the deque have theirs.
-    prefers_unstarted: bool,
+    /// Turns that the queue is to have, if it holds anything, before more of the deque start; before that, the guests have theirs: so many in the deque.
+    owed_to_queue: usize,
     guests: usize,
     guests_are_newest: bool,
+    /// The queue has had a turn since guests were last invited.
+    may_invite: bool,
     /// See [`restrain_spawner`](Worker::restrain_spawner): how long the deque may be, the turn of a spawner that has found it longer, and of one that was to yield.
     spawn_limit: usize,
     spawner_turn: u64,
@@ -241,9 +243,10 @@ impl Worker {
                 preempted_due: 0,
                 tombstones: 0,
                 lacks_memory: false,
-                prefers_unstarted: false,
+                owed_to_queue: 0,
                 guests: 0,
                 guests_are_newest: false,
+                may_invite: true,
                 spawn_limit: SPAWN_AHEAD,
                 spawner_turn: 0,
                 restrained_turn: 0,
@@ -750,36 +753,70 @@ impl Worker {
         }
     }
 
-    /// From the queue and the deque in turn, after those of the deque that come before.
+    /// From the queue and the deque in turn, after the guests.
     #[inline]
     fn next_queued(&self) -> Option<*mut Coroutine> {
         // SAFETY: on this worker's thread; not kept across calls.
-        let (prefers_unstarted, guests) = unsafe {
+        let (guests, owed_to_queue) = unsafe {
             let own = self.own();
-            own.prefers_unstarted = !own.prefers_unstarted;
-            (own.prefers_unstarted, own.guests)
+            (own.guests, own.owed_to_queue)
         };
         if guests > 0
             && let Some(guest) = self.next_guest()
         {
             return Some(guest);
         }
-        let queued = if prefers_unstarted { None } else { self.pop() };
-        queued
-            .or_else(|| self.pop_unstarted())
-            .or_else(|| self.pop())
+        if owed_to_queue > 0
+            && let Some(queued) = self.pop_in_turn()
+        {
+            return Some(queued);
+        }
+        let started = self.pop_unstarted();
+        if started.is_some() {
+            // SAFETY: as above.
+            unsafe { self.own().owed_to_queue = 1 };
+            return started;
+        }
+        self.pop_in_turn()
     }
 
-    /// What runs in that turn yields: some of what it has spawned has waited longer. Of those that a restrained spawner waits for, twice as many as it may spawn in a turn.
+    #[inline]
+    fn pop_in_turn(&self) -> Option<*mut Coroutine> {
+        let popped = self.pop();
+        // SAFETY: on this worker's thread; not kept across calls.
+        let own = unsafe { self.own() };
+        own.may_invite = true;
+        own.owed_to_queue = match popped {
+            Some(_) => own.owed_to_queue.saturating_sub(1),
+            None => 0,
+        };
+        popped
+    }
+
+    /// What runs in that turn yields: some of what it has spawned has waited longer. Guests may yield, too: before they invite others, the queue has as many turns as guests
+    /// had. Of those that a restrained spawner waits for, twice as many run as it may spawn in a turn.
     fn invite_guests(&self, turn: u64) {
         let len = self.unstarted.len();
         // SAFETY: on this worker's thread; not kept across calls.
         let own = unsafe { self.own() };
-        own.guests_are_newest = own.restrained_turn == turn;
-        own.guests = len.min(GUESTS);
-        if own.guests_are_newest {
-            own.guests = len.min(2 * SPAWN_STEP);
-            own.spawn_limit = SPAWN_AHEAD.max(len - own.guests);
+        let is_restrained = own.restrained_turn == turn;
+        let guests = len.min(if is_restrained {
+            2 * SPAWN_STEP
+        } else {
+            GUESTS
+        });
+        if is_restrained {
+            own.spawn_limit = SPAWN_AHEAD.max(len - guests);
+        }
+        let may_invite = if is_restrained {
+            own.may_invite
+        } else {
+            own.owed_to_queue == 0
+        };
+        if may_invite || self.queue.is_empty() {
+            own.may_invite = false;
+            own.guests_are_newest = is_restrained;
+            own.guests = guests;
         }
     }
 
@@ -790,6 +827,7 @@ impl Worker {
         let guest = if own.guests_are_newest {
             self.pop_unstarted()
         } else {
+            own.owed_to_queue += 1;
             self.pop_oldest()
         };
         // SAFETY: as above.

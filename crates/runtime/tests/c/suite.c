@@ -1,10 +1,13 @@
 /* Programs in C against the runtime; the first argument names one. Each prints what crates/runtime/tests/c_api.rs expects. */
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <echo.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CHECK(condition)                                                                  \
     do {                                                                                  \
@@ -651,6 +654,44 @@ static int eager(echo_options *options) {
     return failed;
 }
 
+/* Arguments at the end of mapped memory: nothing behind them is read. Needs next to no stack. */
+static int64_t edge_sum;
+
+static void edge_add(void *argument, void *result) {
+    (void)result;
+    __atomic_fetch_add(&edge_sum, *(int64_t *)argument, __ATOMIC_RELAXED);
+}
+
+static void edge(void *argument, void *result) {
+    static const echo_type_desc number = {.kind = ECHO_KIND_I64, .align = 8, .size = 8, .name = "int", .name_len = 3};
+    static const echo_field_desc fields[] = {{.desc = &number}, {.desc = &number, .offset = 8}, {.desc = &number, .offset = 16}};
+    static const echo_type_desc tuples[] = {
+        {.kind = ECHO_KIND_TUPLE, .align = 8, .size = 8, .name = "(1)", .name_len = 3, .field_count = 1, .fields = fields},
+        {.kind = ECHO_KIND_TUPLE, .align = 8, .size = 16, .name = "(2)", .name_len = 3, .field_count = 2, .fields = fields},
+        {.kind = ECHO_KIND_TUPLE, .align = 8, .size = 24, .name = "(3)", .name_len = 3, .field_count = 3, .fields = fields},
+    };
+    static const echo_type_desc future = {.kind = ECHO_KIND_FUTURE, .flags = ECHO_DESC_MANAGED, .align = 8, .size = 8, .name = "future", .name_len = 6};
+    static echo_entry_desc entries[3];
+    (void)argument, (void)result;
+    long page = sysconf(_SC_PAGESIZE);
+    char *memory = mmap(NULL, 2 * (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(memory != MAP_FAILED && munmap(memory + page, (size_t)page) == 0);
+    for (int words = 1; words <= 3; words++) {
+        echo_entry_desc *entry = &entries[words - 1];
+        *entry = (echo_entry_desc){.code = (const void *)edge_add, .name = "edge", .name_len = 4, .stack = ECHO_STACK_SEGMENTED, .args = &tuples[words - 1]};
+        int64_t *arguments = (int64_t *)(memory + page) - words;
+        arguments[0] = words;
+        for (int i = 0; i < 10; i++) {
+            echo_release(echo_spawn(entry, arguments, 0), &future);
+            echo_spawn_detached(entry, arguments, 0);
+        }
+    }
+    while (__atomic_load_n(&edge_sum, __ATOMIC_RELAXED) < 120)
+        yield_coroutine();
+    munmap(memory, (size_t)page);
+    printf("edge %d\n", (int)edge_sum);
+}
+
 static const struct {
     const char *name;
     echo_function function;
@@ -661,6 +702,7 @@ static const struct {
     {"first_waits", first_waits},
     {"deadlock", deadlock},   {"left", left},           {"cancelled", left},        {"exit_code", exit_code},
     {"nested_run", nested_run}, {"owned", owned},
+    {"edge", edge},
 };
 
 int main(int argc, char **argv) {

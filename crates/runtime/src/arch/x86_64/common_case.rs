@@ -94,15 +94,16 @@ macro_rules! spawn_body {
             "mov dword ptr [r8 + {spawned_at}], edx",
             "movzx eax, r11w",
             "mov dword ptr [r8 + 4], eax",
-            // the arguments: mostly one word or two, of which two are copied
+            // the arguments: mostly one word or two
             "shr r11d, {words_shift}",
             "dec r11d",
             "cmp r11d, 1",
             "ja 21f",
             "22: mov rax, qword ptr [rsi]",
-            "mov r9, qword ptr [rsi + 8]",
             "mov qword ptr [r8 + {slot}], rax",
-            "mov qword ptr [r8 + {slot} + 8], r9",
+            "jb 23f",
+            "mov rax, qword ptr [rsi + 8]",
+            "mov qword ptr [r8 + {slot} + 8], rax",
             "23: mov rax, r10",
             "and rax, qword ptr [rcx + {mask}]",
             "mov r11, qword ptr [rcx + {slots}]",
@@ -115,7 +116,7 @@ macro_rules! spawn_body {
             ".cfi_def_cfa rsp, 8",
             "ret",
             ".cfi_restore_state",
-            // none, or those behind the second, the last first
+            // none, or those behind the second, the last first, until the flags are those of two words
             "21: js 23b",
             "24: mov rax, qword ptr [rsi + r11 * 8]",
             "mov qword ptr [r8 + r11 * 8 + {slot}], rax",
