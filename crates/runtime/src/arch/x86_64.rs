@@ -471,11 +471,7 @@ pub fn stub_frame() -> usize {
 unsafe extern "C" fn raise_pending() {
     naked_asm!(
         ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
+        crate::enter_stub!(),
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rsp, qword ptr fs:[rcx + 8]",
         "mov rax, qword ptr fs:[rcx]",
@@ -499,11 +495,7 @@ unsafe extern "C" fn again() {
 pub unsafe extern "C" fn echo_unwind_resume() {
     naked_asm!(
         ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
+        crate::enter_stub!(),
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rsp, qword ptr fs:[rcx + 8]",
         "call {resume}",
@@ -513,6 +505,57 @@ pub unsafe extern "C" fn echo_unwind_resume() {
     )
 }
 
+/// The frame of a stub.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! enter_stub {
+    () => {
+        "push rbp
+         .cfi_def_cfa_offset 16
+         .cfi_offset rbp, -16
+         mov rbp, rsp
+         .cfi_def_cfa_register rbp"
+    };
+}
+
+/// The rest of a stub for a `plain` function. r11: the thread's block.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! plain_call {
+    () => {
+        "mov r11, qword ptr fs:[r11 + 8]
+         test r11, r11
+         cmovnz rsp, r11
+         call {function}
+         mov rsp, rbp
+         pop rbp
+         .cfi_def_cfa rsp, 8
+         ret
+         .cfi_endproc"
+    };
+}
+
+/// The rest of a stub for a function that returns an [`Outcome`](crate::outcome::Outcome).
+#[macro_export]
+#[doc(hidden)]
+macro_rules! outcome_call {
+    () => {
+        "mov r11, qword ptr [rip + echo_tls@gottpoff]
+         mov qword ptr fs:[r11 + 24], rbp
+         mov r11, qword ptr fs:[r11 + 8]
+         test r11, r11
+         cmovnz rsp, r11
+         call {function}
+         test edx, edx
+         jne {outcome}
+         mov rsp, rbp
+         pop rbp
+         .cfi_def_cfa rsp, 8
+         ret
+         .cfi_endproc"
+    };
+}
+
 /// Body of a stub for a `plain` function: on the worker's stack if there is one, the result as it comes.
 #[macro_export]
 #[doc(hidden)]
@@ -520,51 +563,23 @@ macro_rules! plain_stub {
     ($function:path) => {
         core::arch::naked_asm!(
             ".cfi_startproc",
-            "push rbp",
-            ".cfi_def_cfa_offset 16",
-            ".cfi_offset rbp, -16",
-            "mov rbp, rsp",
-            ".cfi_def_cfa_register rbp",
+            $crate::enter_stub!(),
             "mov r11, qword ptr [rip + echo_tls@gottpoff]",
-            "mov r11, qword ptr fs:[r11 + 8]",
-            "test r11, r11",
-            "cmovnz rsp, r11",
-            "call {function}",
-            "mov rsp, rbp",
-            "pop rbp",
-            ".cfi_def_cfa rsp, 8",
-            "ret",
-            ".cfi_endproc",
+            $crate::plain_call!(),
             function = sym $function,
         )
     };
 }
 
-/// Body of a stub for a function that returns an [`Outcome`](crate::outcome::Outcome).
+/// Body of a stub for a function that returns an outcome: on the worker's stack if there is one.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! outcome_stub {
     ($function:path) => {
         core::arch::naked_asm!(
             ".cfi_startproc",
-            "push rbp",
-            ".cfi_def_cfa_offset 16",
-            ".cfi_offset rbp, -16",
-            "mov rbp, rsp",
-            ".cfi_def_cfa_register rbp",
-            "mov r11, qword ptr [rip + echo_tls@gottpoff]",
-            "mov qword ptr fs:[r11 + 24], rbp",
-            "mov r11, qword ptr fs:[r11 + 8]",
-            "test r11, r11",
-            "cmovnz rsp, r11",
-            "call {function}",
-            "test edx, edx",
-            "jne {outcome}",
-            "mov rsp, rbp",
-            "pop rbp",
-            ".cfi_def_cfa rsp, 8",
-            "ret",
-            ".cfi_endproc",
+            $crate::enter_stub!(),
+            $crate::outcome_call!(),
             function = sym $function,
             outcome = sym $crate::arch::outcome,
         )

@@ -19,11 +19,7 @@ use super::{back, outcome};
 pub unsafe extern "C" fn yield_now() {
     naked_asm!(
         ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
+        crate::enter_stub!(),
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rsi, qword ptr fs:[rcx]",
         "test rsi, rsi",
