@@ -2,7 +2,7 @@
 """Measures Echo beside Go and the Rust peers, in turn, on this machine, and prints Markdown tables.
 
     bench/run.py                  everything: five rounds, then growth, latency and the commands
-    bench/run.py --quick          one round of the main table, one repetition each: about two minutes
+    bench/run.py --quick          the main table only, one round (or as many as said) of one repetition each: about two minutes a round
     bench/run.py --rounds 3       so many rounds
     bench/run.py --only sieve     rows whose program's name contains a text
     bench/run.py --out FILE       also writes the tables to FILE
@@ -147,13 +147,12 @@ def main():
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose program's name contains TEXT")
-    parser.add_argument("--quick", action="store_true", help="one round of the main table, one repetition each")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="so many rounds (5)")
+    parser.add_argument("--quick", action="store_true", help="only the main table, one round unless said, one repetition each")
+    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds (5)")
     parser.add_argument("--out", type=pathlib.Path, metavar="FILE", help="also write the tables to FILE")
     options = parser.parse_args()
-    options.repetitions = None
-    if options.quick:
-        options.rounds, options.repetitions = 1, 1
+    options.rounds = options.rounds or (1 if options.quick else 5)
+    options.repetitions = 1 if options.quick else None
     return options
 
 
