@@ -9,7 +9,7 @@
 //! * Work in a worker's own queue or deque needs no such care: that worker is awake and will run it. A searcher looks at the deques once more all the same, as
 //!   nobody was woken because of what was spawned while it searched.
 //! * **What is worth taking**: a coroutine that has not started, at once. One that has run only when it has waited for some microseconds
-//!   (`worker::STEAL_AFTER_NS`) or its queue is long: coroutines that talk to each other stay together on the worker where they first meet. A searcher finds that out by watching
+//!   (`worker::steal::STEAL_AFTER_NS`) or its queue is long: coroutines that talk to each other stay together on the worker where they first meet. A searcher finds that out by watching
 //!   the queues for so long, and longer when what it took did not keep it busy. A worker whose offers nobody took makes fewer; the monitor wakes a searcher at every tick as long as anything waits.
 //! * At most half of the workers search, and half of the processors.
 //! * **Quiescence**: all workers are in the list, the queues are empty, no timer is wanted, no external operation is pending. Only then. As

@@ -22,14 +22,14 @@
 //! * in `run_next`: it is next, unless the queues have a turn first: at most 2 turns.
 //! * in the queue with n before it: queue and deque take turns, and `run_next` has at most [`worker::MAX_STREAK`] in a row in between: at most
 //!   2 × (`MAX_STREAK` + 1) × (n + 1) turns, one more in every [`worker::FAIRNESS_PERIOD`], and now and then one that was preempted. One that yields
-//!   lets up to `worker::GUESTS` run first that have not started, then the queue has as many turns before another does so.
+//!   lets up to `worker::next::GUESTS` run first that have not started, then the queue has as many turns before another does so.
 //! * in the deque with n older ones: every `FAIRNESS_PERIOD` turns the oldest of the deque or of the injector has a turn, in turn when both hold something:
 //!   at most 2 × `FAIRNESS_PERIOD` × (n + 1). Who yields even lets the oldest of the deque run first, up to
-//!   `worker::GUESTS`; who spawns many that nobody will await yields to the newest ([`Worker::restrain_spawner`]).
-//! * in the injector with n before it: the same; `worker::FOREIGN_PERIOD` times as much if no worker of that node runs.
+//!   `worker::next::GUESTS`; who spawns many that nobody will await yields to the newest ([`Worker::restrain_spawner`]).
+//! * in the injector with n before it: the same; `worker::next::FOREIGN_PERIOD` times as much if no worker of that node runs.
 //! * among the preempted of a node with n before it: a time, as it is their turns that are long. A worker that has had none of them for
 //!   `monitor::PREEMPTED_PATIENCE` while some wait gives its next turn to one. With the monitor's tick of 5 ms and turns of at most 10 ms, that is
-//!   35 ms × (n + 1), less with several workers; `worker::FOREIGN_PERIOD` times as much if no worker of that node runs. Who yields to nobody else yields to
+//!   35 ms × (n + 1), less with several workers; `worker::next::FOREIGN_PERIOD` times as much if no worker of that node runs. Who yields to nobody else yields to
 //!   one of them.
 //!
 //! Hence a coroutine that computes without end delays each of the others by about 10 ms at a time, however many there are of its kind.
