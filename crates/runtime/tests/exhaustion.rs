@@ -20,7 +20,7 @@ unsafe extern "C" {
 }
 
 const SCENE: &str = "ECHO_TEST_EXHAUSTION";
-/// More than find a stack in the regions there are and in one more: the last mapping that the system allows.
+/// More than find a stack in the region there is.
 const COROUTINES: usize = 2000;
 
 #[test]
@@ -135,13 +135,25 @@ const PAGE_BYTES: usize = 4096;
 /// More pages than there can be mappings.
 const REGION_BYTES: usize = 2 * (1 << 20) * PAGE_BYTES;
 
-/// Protects every other page of a region until the system refuses another mapping.
+/// Less than a region of stacks.
+const GAP_BYTES: usize = 1 << 20;
+
+/// Protects every other page of a region until the system refuses another mapping. Gaps above it are filled before: there, a region of stacks could become part of the mapping
+/// beside it.
 unsafe fn use_up_mappings() -> *mut c_void {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a fresh mapping that nobody uses.
     unsafe {
         let region = libc::mmap(ptr::null_mut(), REGION_BYTES, libc::PROT_NONE, flags, -1, 0);
         assert_ne!(region, libc::MAP_FAILED);
+        loop {
+            let gap = libc::mmap(ptr::null_mut(), GAP_BYTES, libc::PROT_NONE, flags, -1, 0);
+            assert_ne!(gap, libc::MAP_FAILED);
+            if gap < region {
+                libc::munmap(gap, GAP_BYTES);
+                break;
+            }
+        }
         let mut page = region;
         while libc::mprotect(page, PAGE_BYTES, libc::PROT_READ) == 0 {
             page = page.add(2 * PAGE_BYTES);
