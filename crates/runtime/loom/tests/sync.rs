@@ -135,6 +135,19 @@ fn readers_share_and_a_writer_excludes_them() {
     });
 }
 
+/// Catches a reader that waits, the second time, for a writer that waits for it, and one that is counted in without the spin lock.
+#[test]
+fn who_reads_can_read_again() {
+    model(2, || {
+        let (lock, contents) = (Lock::new(), contents());
+        let others = [(); 2].map(|()| writer(&lock, &contents));
+        let (seen, again) = lock.read(|| (look(&contents), lock.read(|| look(&contents))));
+        assert_eq!(seen, again);
+        others.into_iter().for_each(join);
+        assert_eq!(look(&contents), 2);
+    });
+}
+
 /// Catches a `try_acquire` that overtakes a waiter, or acquires relaxed.
 #[test]
 fn trying_excludes_too() {

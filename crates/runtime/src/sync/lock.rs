@@ -37,7 +37,8 @@
 //! that loses when the queue has not been empty for [`PATIENCE_NS`] sets `HANDED`: all who wait at that moment get the lock in turn, one from the other.
 //!
 //! Of an `RwLock`, `HANDED` is set with `QUEUED` always: a reader enters only when nobody waits, so writers are not starved; whoever gives up lets in the
-//! next writer, or all readers up to the next writer.
+//! next writer, or all readers up to the next writer. Who reads already enters again all the same: the writer waits for it in any case, and it would wait for
+//! the writer.
 //!
 //! # Invariants
 //! * A writer excludes all others; readers share.
@@ -46,7 +47,7 @@
 //! * The value may be read by a holder and written by a writer.
 //! * The link `hold` belongs to the writer ([`held`]).
 //!
-//! Locking again what one holds already is a deadlock, as in Go; the report names it.
+//! Locking to write what one holds already is a deadlock, as in Go; the report names it.
 
 use super::held::{self, Hold, Holder, Identity};
 use crate::channel::copy_value;
@@ -266,7 +267,13 @@ unsafe fn enter_or_wait(
             return Outcome::DONE;
         }
         this.base.lock.lock();
-        if this.enter_or_announce(purpose, caller.holder, attempt) {
+        let entered = if purpose == Purpose::ReadLock && held::holds(&this.base, purpose) {
+            this.enter_again();
+            true
+        } else {
+            this.enter_or_announce(purpose, caller.holder, attempt)
+        };
+        if entered {
             this.base.lock.unlock();
             held::insert(hold_of(lock, purpose), caller);
             return Outcome::DONE;
@@ -616,6 +623,11 @@ impl Lock {
                 return entered.is_some();
             }
         }
+    }
+
+    /// Lets a reader in once more, past those who wait for it to go. Under the spin lock: who lets in the next writer must see it.
+    fn enter_again(&self) {
+        self.state.fetch_add(ONE_READER, Relaxed);
     }
 
     /// What one adds to the state that is about to wait. Under the spin lock.
