@@ -1,7 +1,8 @@
 //! Pieces of memory of a few sizes, recycled per thread and handed between threads in batches.
 //!
 //! A thread takes from and gives to its own [`Magazine`]; a full batch that it has no room for goes to the [`Depot`] of that kind, where another thread
-//! finds it. So an allocation is a few instructions, whoever frees it, and a lock is taken once per batch.
+//! finds it. So an allocation is a few instructions, whoever frees it, and a lock is taken once per batch. Pieces that were in use before are taken first, and
+//! those never used a page at a time: where pieces wander from thread to thread, those that take would otherwise touch ever more memory, beside those that give.
 //!
 //! The address space of pieces is never returned to the system, but [`Depot::trim`] gives the pages back of which every piece has been in the depot for a
 //! while. They read as zero then; the pieces on them are a range not yet cut, as when they were new.
@@ -40,8 +41,34 @@ impl List {
         fresh_end: ptr::null_mut(),
     };
 
-    fn is_empty(&self) -> bool {
-        self.first.is_null() && self.fresh == self.fresh_end
+    fn range(fresh: *mut u8, fresh_end: *mut u8) -> List {
+        List {
+            fresh,
+            fresh_end,
+            ..List::EMPTY
+        }
+    }
+
+    fn has_range(&self) -> bool {
+        self.fresh != self.fresh_end
+    }
+
+    /// Leaves it without its pieces.
+    fn take_pieces(&mut self) -> List {
+        let range = List::range(self.fresh, self.fresh_end);
+        let pieces = std::mem::replace(self, range);
+        List {
+            first: pieces.first,
+            count: pieces.count,
+            ..List::EMPTY
+        }
+    }
+
+    /// Adds pieces to one that has none.
+    fn add_pieces(&mut self, pieces: List) {
+        debug_assert!(self.first.is_null() && !pieces.has_range());
+        self.first = pieces.first;
+        self.count = pieces.count;
     }
 }
 
@@ -60,13 +87,15 @@ pub struct Depot {
 
 /// Of one home.
 struct Batches {
-    /// The last one used first.
+    /// Without ranges. The last one used first.
     whole: Vec<List>,
     /// Pieces that came one by one.
     open: List,
+    /// Without pieces.
+    ranges: Vec<List>,
     /// The first so many whole ones have not been used since the last trim.
     unused: usize,
-    /// So many the last trim has left: ranges whose pages are given back, and pieces no page of which is wholly free.
+    /// So many the last trim has left: pieces no page of which is wholly free.
     settled: usize,
 }
 
@@ -77,16 +106,17 @@ impl Batches {
     const EMPTY: Batches = Batches {
         whole: Vec::new(),
         open: List::EMPTY,
+        ranges: Vec::new(),
         unused: 0,
         settled: 0,
     };
 
-    fn pop(&mut self) -> Option<List> {
+    fn pop_pieces(&mut self) -> Option<List> {
         let open = || std::mem::replace(&mut self.open, List::EMPTY);
         let list = self.whole.pop().unwrap_or_else(open);
         self.unused = self.unused.min(self.whole.len());
         self.settled = self.settled.min(self.whole.len());
-        (!list.is_empty()).then_some(list)
+        (!list.first.is_null()).then_some(list)
     }
 
     /// Whether a trim of the first `count` is likely to find free pages.
@@ -126,13 +156,13 @@ impl Depot {
         self
     }
 
-    /// A batch that belongs to no thread: of this thread's home, or of none.
-    fn pop(&self) -> Option<List> {
+    /// What `pop` finds among those that belong to no thread: of this thread's home, or of none.
+    fn pop(&self, pop: impl Fn(&mut Batches) -> Option<List>) -> Option<List> {
         let home = node_memory::home();
-        let own = self.batches.of(home).lock().pop();
+        let own = pop(&mut self.batches.of(home).lock());
         match home {
             0 => own,
-            _ => own.or_else(|| self.batches.of(0).lock().pop()),
+            _ => own.or_else(|| pop(&mut self.batches.of(0).lock())),
         }
     }
 
@@ -153,25 +183,25 @@ impl Depot {
             Vec::new()
         };
         drop(locked);
-        let trimmed = self.trim_lists(taken, attend);
+        let trims = !taken.is_empty();
+        let (ranges, scattered) = self.trim_lists(taken, attend);
         let mut locked = batches.lock();
-        if !trimmed.is_empty() {
-            locked.settled = trimmed.len();
-            // Beneath the others: what was given back is used last.
-            locked.whole.splice(..0, trimmed);
+        if trims {
+            locked.settled = scattered.len();
+            locked.ranges.extend(ranges);
+            // Beneath the others: the pieces that are used least leave whole pages free.
+            locked.whole.splice(..0, scattered);
         }
         locked.unused = locked.whole.len();
         locked.is_worth_a_trim(locked.unused)
     }
 
-    /// The same pieces, those on free pages as ranges not yet cut, and before the others.
-    fn trim_lists(&self, lists: Vec<List>, attend: &mut dyn FnMut()) -> Vec<List> {
-        let (mut trimmed, lists): (Vec<List>, Vec<List>) =
-            lists.into_iter().partition(|list| list.first.is_null());
+    /// The same pieces: those on free pages as ranges not yet cut, and the others.
+    fn trim_lists(&self, lists: Vec<List>, attend: &mut dyn FnMut()) -> (Vec<List>, Vec<List>) {
         let Some(regions) = self.by_region(&lists, attend) else {
-            trimmed.extend(lists);
-            return trimmed;
+            return (Vec::new(), lists);
         };
+        let mut ranges = Vec::new();
         let mut scattered = Vec::new();
         for mut pieces in regions.into_values() {
             pieces.sort_unstable();
@@ -180,22 +210,18 @@ impl Depot {
             for run in pieces.chunk_by(goes_on) {
                 let end = run[run.len() - 1].wrapping_add(self.bytes);
                 if give_pages_back(run[0], end) {
-                    trimmed.push(List {
-                        fresh: run[0],
-                        fresh_end: end,
-                        ..List::EMPTY
-                    });
+                    ranges.push(List::range(run[0], end));
                 } else {
                     scattered.extend_from_slice(run);
                 }
             }
             attend();
         }
-        trimmed.extend(scattered.chunks(self.batch).map(|batch| {
+        let batches = scattered.chunks(self.batch).map(|batch| {
             attend();
             self.list_of(batch)
-        }));
-        trimmed
+        });
+        (ranges, batches.collect())
     }
 
     /// The pieces of each region; `None` when there is no memory to tell them.
@@ -218,7 +244,7 @@ impl Depot {
 
     fn pieces(&self, list: &List) -> impl Iterator<Item = *mut u8> {
         let mut next = list.first;
-        let linked = std::iter::from_fn(move || {
+        std::iter::from_fn(move || {
             let piece = next;
             if piece.is_null() {
                 return None;
@@ -226,10 +252,7 @@ impl Depot {
             // SAFETY: a free piece holds its link, and is ours.
             next = unsafe { *self.link(piece) };
             Some(piece)
-        });
-        let (fresh, bytes) = (list.fresh, self.bytes);
-        let count = (list.fresh_end as usize - fresh as usize) / bytes;
-        linked.chain((0..count).map(move |index| fresh.wrapping_add(index * bytes)))
+        })
     }
 
     fn list_of(&self, pieces: &[*mut u8]) -> List {
@@ -260,6 +283,7 @@ impl Depot {
 /// A thread's own free pieces of one kind: a batch in use and a spare one, so that taking and giving by turns never moves batches.
 pub struct Magazine {
     current: List,
+    /// Without a range.
     spare: List,
 }
 
@@ -296,13 +320,15 @@ impl Magazine {
 
     #[inline(never)]
     fn take_slowly(&mut self, depot: &Depot) -> Option<*mut u8> {
-        if self.current.is_empty() {
-            self.current = std::mem::replace(&mut self.spare, List::EMPTY);
-            if self.current.is_empty() {
-                self.current = depot.pop()?;
+        let pieces = self.spare.take_pieces();
+        if !pieces.first.is_null() {
+            self.current.add_pieces(pieces);
+        } else if let Some(pieces) = depot.pop(Batches::pop_pieces) {
+            self.current.add_pieces(pieces);
+        } else {
+            if !self.current.has_range() {
+                self.current = depot.pop(|batches| batches.ranges.pop())?;
             }
-        }
-        if self.current.first.is_null() {
             self.current.cut(depot);
         }
         self.take(depot)
@@ -327,16 +353,15 @@ impl Magazine {
     #[cold]
     #[inline(never)]
     fn put_aside(&mut self, depot: &Depot) {
-        let full = std::mem::replace(&mut self.current, List::EMPTY);
+        let full = self.current.take_pieces();
         let surplus = std::mem::replace(&mut self.spare, full);
         surplus.return_to(depot);
     }
 
     /// Adds memory to be cut into pieces. Its length is a multiple of theirs.
     pub fn stock(&mut self, memory: *mut u8, bytes: usize) {
-        debug_assert!(self.current.is_empty());
-        self.current.fresh = memory;
-        self.current.fresh_end = memory.wrapping_add(bytes);
+        debug_assert!(self.current.first.is_null() && !self.current.has_range());
+        self.current = List::range(memory, memory.wrapping_add(bytes));
     }
 
     /// Gives everything to the depot, when a thread ends.
@@ -364,26 +389,21 @@ impl List {
         self.count += count;
     }
 
-    fn return_to(self, depot: &Depot) {
+    fn return_to(mut self, depot: &Depot) {
+        let pieces = self.take_pieces();
+        if self.has_range() {
+            let home = node_memory::home_of(self.fresh.addr());
+            depot.batches.of(home).lock().ranges.push(self);
+        }
         if node_memory::are_several() {
-            self.return_home(depot);
-        } else if !self.is_empty() {
-            depot.batches.of(0).lock().whole.push(self);
+            pieces.return_home(depot);
+        } else if !pieces.first.is_null() {
+            depot.batches.of(0).lock().whole.push(pieces);
         }
     }
 
     /// Each piece to where it came from.
     fn return_home(mut self, depot: &Depot) {
-        if self.fresh != self.fresh_end {
-            let home = node_memory::home_of(self.fresh.addr());
-            let (fresh, fresh_end) = (self.fresh, self.fresh_end);
-            let list = List {
-                fresh,
-                fresh_end,
-                ..List::EMPTY
-            };
-            depot.batches.of(home).lock().whole.push(list);
-        }
         while !self.first.is_null() {
             let home = node_memory::home_of(self.first.addr());
             let mut batches = depot.batches.of(home).lock();
@@ -710,6 +730,30 @@ mod tests {
         let reserved = Vec::<u8>::new().try_reserve_exact(1 << 46);
         assert!(reserved.is_err(), "there is no limit");
         assert_ne!(*KEPT_BACK.lock(), 0);
+    }
+
+    /// As where one thread spawns and another one runs.
+    #[test]
+    fn pieces_that_wander_are_used_again_before_new_ones() {
+        const BYTES: usize = 512;
+        const PIECES: usize = 4096;
+        const BATCH: usize = 64;
+        static DEPOT: Depot = Depot::new(BYTES, BYTES - 8, BATCH);
+        let memory = node_memory::map(BYTES * PIECES, Purpose::Pieces).expect("there is memory");
+        let (mut takes, mut gives) = (Magazine::EMPTY, Magazine::EMPTY);
+        takes.stock(memory, BYTES * PIECES);
+        let mut touched = HashSet::new();
+        for _ in 0..1000 {
+            for _ in 0..BATCH / 2 {
+                let piece = takes.take(&DEPOT).expect("it was stocked");
+                touched.insert(piece);
+                // SAFETY: the piece is ours, and given up.
+                unsafe { gives.give(piece, &DEPOT) };
+            }
+        }
+        // Two batches with each, and what is cut from a page.
+        let most = 4 * BATCH + PAGE_BYTES / BYTES;
+        assert!(touched.len() <= most, "{} pieces", touched.len());
     }
 
     #[test]
