@@ -53,8 +53,10 @@ const MIN_BACKOFF: u32 = 1;
 const MAX_BACKOFF: u32 = 1 << 13;
 /// The same while nobody sleeps, or somebody searches anyway.
 const BUSY_BACKOFF: u32 = 8;
-/// Ids a worker takes at a time.
+/// Ids a worker takes at a time; the first ones one by one, so that reports of small programs tell coroutines by the order in which they were spawned, whichever
+/// workers did that.
 const ID_BLOCK: u64 = 64;
+const ORDERED_IDS: u64 = 32;
 /// While so many wait to be started, who spawns coroutines that nobody will await yields after so many: memory for more of them is of no use to anybody. The deque may
 /// hold more, which trees of coroutines have left where the oldest had their turn; they are walked depth first, a few spawns a turn.
 const SPAWN_AHEAD: usize = 4096;
@@ -282,8 +284,10 @@ impl Worker {
         // SAFETY: on this worker's thread; not kept across calls.
         let own = unsafe { self.own() };
         if own.next_id == own.last_id {
-            own.next_id = NEXT_ID.fetch_add(ID_BLOCK, Ordering::Relaxed);
-            own.last_id = own.next_id + ID_BLOCK;
+            let is_early = NEXT_ID.load(Ordering::Relaxed) < ORDERED_IDS;
+            let count = if is_early { 1 } else { ID_BLOCK };
+            own.next_id = NEXT_ID.fetch_add(count, Ordering::Relaxed);
+            own.last_id = own.next_id + count;
         }
         own.next_id += 1;
         own.next_id - 1
