@@ -6,6 +6,9 @@
 //! `UPDATE_EXPECT=1 cargo test` writes the files anew.
 
 use std::fs;
+use std::io;
+use std::mem;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Mutex;
@@ -33,6 +36,27 @@ fn programs_run_as_expected_on_four_nodes() {
         let mut command = command(program, "8");
         let run = command.env("ECHO_SYS_ROOT", &machine).output();
         compare(program, &run.expect("eo starts"), "four nodes")
+    });
+}
+
+/// Where the kernel has no barrier for those who wait first, locks are given up in the other way.
+#[test]
+fn programs_with_locks_run_as_expected_without_membarrier() {
+    let mut programs = programs(&["examples", "tests/run"]);
+    programs.retain(|program| {
+        let source = fs::read_to_string(program).expect("the program is read");
+        source.contains("sync.new_mutex") || source.contains("sync.new_rwlock")
+    });
+    assert!(programs.len() > 5, "{programs:?}");
+    for_each(&programs, &|program| {
+        for workers in ["1", "4"] {
+            let mut command = command(program, workers);
+            // SAFETY: between fork and exec only system calls are made.
+            unsafe { command.pre_exec(refuse_membarrier) };
+            let run = command.output().expect("eo starts");
+            compare(program, &run, &format!("{workers} workers, no membarrier"))?;
+        }
+        Ok(())
     });
 }
 
@@ -139,6 +163,55 @@ fn command(program: &Path, workers: &str) -> Command {
         .current_dir(folder)
         .env("ECHO_CHECK_LEAKS", "1");
     command
+}
+
+/// From now on the system call does not exist for this process and those that it starts.
+fn refuse_membarrier() -> io::Result<()> {
+    let step = |code: u32, k: u32, otherwise: u8| libc::sock_filter {
+        code: code as u16,
+        jt: 0,
+        jf: otherwise,
+        k,
+    };
+    const NUMBER_OFFSET: u32 = mem::offset_of!(libc::seccomp_data, nr) as u32;
+    let mut steps = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER_OFFSET, 0),
+        step(
+            libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K,
+            libc::SYS_membarrier as u32,
+            1,
+        ),
+        step(
+            libc::BPF_RET | libc::BPF_K,
+            libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32,
+            0,
+        ),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0),
+    ];
+    let filter = libc::sock_fprog {
+        len: steps.len() as u16,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: the filter is valid during the call.
+    let is_refused = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(
+                libc::PR_SET_SECCOMP,
+                libc::SECCOMP_MODE_FILTER,
+                &raw const filter,
+            ) == 0
+            && libc::syscall(
+                libc::SYS_membarrier,
+                libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+                0,
+                0,
+            ) != 0
+    };
+    if is_refused {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 fn expected(program: &Path, extension: &str) -> String {
