@@ -464,7 +464,7 @@ fn every_way_to_wait_is_woken() {
     let pipeline = 2999 * 3000 / 2 + 3000 * 10;
     let fan_in = 2 * (4999 * 5000 / 2 + 5000);
     let promises = [1, 100 * 1000 + 99 * 100 / 2];
-    let before = [&ping_pong[..], &[pipeline, fan_in, -1, 10, 50, 90]].concat();
+    let before = [&ping_pong[..], &[pipeline, fan_in, -1, 10, 600, 1200]].concat();
     let after = [&[8 * 2000][..], &promises].concat();
     let lines = |numbers: Vec<i64>| {
         numbers

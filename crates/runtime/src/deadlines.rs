@@ -420,6 +420,7 @@ impl Run {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::cell::RefCell;
     use std::collections::BTreeMap;
 
     fn timers() -> Timers {
@@ -488,6 +489,26 @@ mod tests {
             timers.take_out(node.slot);
         }
         assert!(expected.is_empty() && timers.foreground == 0);
+    }
+
+    #[test]
+    fn timers_of_all_shards_come_in_the_order_of_their_deadlines() {
+        const TIMERS: u64 = 1000;
+        std::thread_local! {
+            static EXPIRED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+        }
+        unsafe fn note(data: *mut c_void) {
+            EXPIRED.with_borrow_mut(|expired| expired.push(data.addr()));
+        }
+        // Mixed up: the multiplier has no factor in common with the number.
+        for number in (1..=TIMERS).map(|number| number * 337 % TIMERS + 1) {
+            let data = std::ptr::without_provenance_mut(number as usize);
+            insert(number as usize / 3, number, note, None, data);
+        }
+        assert!(expire(TIMERS / 2) && !expire(TIMERS / 2));
+        assert!(expire(TIMERS) && !expire(TIMERS));
+        let expected: Vec<usize> = (1..=TIMERS as usize).collect();
+        EXPIRED.with_borrow(|expired| assert_eq!(*expired, expected));
     }
 
     #[test]

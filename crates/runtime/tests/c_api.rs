@@ -411,6 +411,19 @@ fn select_receives_sends_and_times_out() {
 }
 
 #[test]
+fn first_come_first_served() {
+    let suite = std::fs::read_to_string(here().join("suite.c")).expect("the suite is there");
+    for (queue, offset) in [
+        ("SENDERS", CHANNEL_SENDERS_OFFSET),
+        ("RECEIVERS", CHANNEL_RECEIVERS_OFFSET),
+    ] {
+        let line = format!("#define CHANNEL_{queue}_OFFSET {offset}\n");
+        assert!(suite.contains(&line), "{line}");
+    }
+    check("in_turn", "in turn\n", "", 0);
+}
+
+#[test]
 fn select_that_sends_is_told_of_the_close() {
     check("closed_send", "closed send\n", "", 0);
 }

@@ -312,13 +312,13 @@ entry:
   %value = alloca i64
   %channel = call ptr @echo_chan_new(ptr @desc.int, i64 3, i32 1)
   call void @echo_retain(ptr %channel)
-  %a = call ptr @start2(ptr @entry.sleeper, ptr %channel, i64 90)
+  %a = call ptr @start2(ptr @entry.sleeper, ptr %channel, i64 1200)
   call void @echo_release(ptr %a, ptr @desc.future)
   call void @echo_retain(ptr %channel)
   %b = call ptr @start2(ptr @entry.sleeper, ptr %channel, i64 10)
   call void @echo_release(ptr %b, ptr @desc.future)
   call void @echo_retain(ptr %channel)
-  %c = call ptr @start2(ptr @entry.sleeper, ptr %channel, i64 50)
+  %c = call ptr @start2(ptr @entry.sleeper, ptr %channel, i64 600)
   call void @echo_release(ptr %c, ptr @desc.future)
   %ok1 = call zeroext i1 @echo_chan_receive(ptr %channel, ptr %value, i32 1)
   %v1 = load i64, ptr %value

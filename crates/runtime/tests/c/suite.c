@@ -168,6 +168,71 @@ static void fan_in(void *argument, void *result) {
     printf("fan-in %lld\n", (long long)sum);
 }
 
+/* ---- who waits first is served first */
+
+/* Where a channel's queues lie; c_api.rs compares. */
+#define CHANNEL_SENDERS_OFFSET 32
+#define CHANNEL_RECEIVERS_OFFSET 40
+
+struct visitor {
+    echo_channel *channel;
+    int64_t number;
+};
+
+static void receive_in_turn(void *argument, void *result) {
+    struct visitor *visitor = argument;
+    CHECK(echo_channel_receive(visitor->channel, result));
+}
+
+static void send_in_turn(void *argument, void *result) {
+    struct visitor *visitor = argument;
+    CHECK(echo_channel_send(visitor->channel, &visitor->number));
+    *(int64_t *)result = visitor->number;
+}
+
+/* Spawns a visitor, and returns when it is the newest in a queue of the channel. */
+static echo_future *come(struct visitor *visitor, echo_function visit, size_t queue) {
+    void **newest = (void **)((char *)visitor->channel + queue);
+    void *before = __atomic_load_n(newest, __ATOMIC_ACQUIRE);
+    echo_future *future = echo_coroutine_spawn(visit, visitor, sizeof(int64_t));
+    while (__atomic_load_n(newest, __ATOMIC_ACQUIRE) == before)
+        yield_coroutine();
+    return future;
+}
+
+static void in_turn(void *argument, void *result) {
+    (void)argument, (void)result;
+    enum { COUNT = 50 };
+    struct visitor visitors[COUNT];
+    echo_future *futures[COUNT];
+    int64_t number;
+    for (int64_t capacity = 0; capacity < 3; capacity++) {
+        echo_channel *channel = echo_channel_create(sizeof(int64_t), (size_t)capacity);
+        for (int64_t i = 0; i < COUNT; i++) {
+            visitors[i] = (struct visitor){channel, i};
+            futures[i] = come(&visitors[i], receive_in_turn, CHANNEL_RECEIVERS_OFFSET);
+        }
+        for (int64_t i = 0; i < COUNT; i++)
+            CHECK(echo_channel_send(channel, &i));
+        for (int64_t i = 0; i < COUNT; i++) {
+            CHECK(await_future(futures[i], &number) == ECHO_OK && number == i);
+            echo_future_release(futures[i]);
+        }
+        for (int64_t i = -capacity; i < 0; i++)
+            CHECK(echo_channel_send(channel, &i));
+        for (int64_t i = 0; i < COUNT; i++)
+            futures[i] = come(&visitors[i], send_in_turn, CHANNEL_SENDERS_OFFSET);
+        for (int64_t i = -capacity; i < COUNT; i++)
+            CHECK(echo_channel_receive(channel, &number) && number == i);
+        for (int64_t i = 0; i < COUNT; i++) {
+            CHECK(await_future(futures[i], &number) == ECHO_OK && number == i);
+            echo_future_release(futures[i]);
+        }
+        echo_channel_release(channel);
+    }
+    printf("in turn\n");
+}
+
 /* A select that waits to send is told when the channel is closed. */
 static void closer(void *argument, void *result) {
     (void)result;
@@ -702,7 +767,7 @@ static const struct {
     {"first_waits", first_waits},
     {"deadlock", deadlock},   {"left", left},           {"cancelled", left},        {"exit_code", exit_code},
     {"nested_run", nested_run}, {"owned", owned},
-    {"edge", edge},
+    {"edge", edge},           {"in_turn", in_turn},
 };
 
 int main(int argc, char **argv) {
