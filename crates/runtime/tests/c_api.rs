@@ -459,6 +459,11 @@ fn two_step_creation_and_states() {
 }
 
 #[test]
+fn states_are_true() {
+    check("states", "states\n", "", 0);
+}
+
+#[test]
 fn promises_and_callbacks() {
     check("promises", "promises 42 refused\n", "", 0);
 }

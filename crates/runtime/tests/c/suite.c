@@ -385,6 +385,57 @@ static void two_steps(void *argument, void *result) {
     printf("two steps\n");
 }
 
+/* ---- states, seen by itself and by another, whichever way the turn comes */
+
+static int worker_count;
+
+struct observer {
+    echo_coroutine *self, *other;
+    echo_channel *channel;
+    bool sends;
+};
+
+static void observe(void *argument, void *result) {
+    (void)result;
+    struct observer *observer = argument;
+    for (int i = 0; i < 200; i++) {
+        CHECK(echo_coroutine_state(observer->self) == ECHO_STATE_RUNNING);
+        /* The other may be ahead at the end. */
+        CHECK(worker_count > 1 || i > 190 || echo_coroutine_state(observer->other) == ECHO_STATE_READY);
+        yield_coroutine();
+    }
+    for (int i = 0; i < 200; i++) {
+        char letter = 'a';
+        if (observer->sends)
+            CHECK(echo_channel_send(observer->channel, &letter));
+        else
+            CHECK(echo_channel_receive(observer->channel, &letter));
+        CHECK(echo_coroutine_state(observer->self) == ECHO_STATE_RUNNING);
+    }
+}
+
+static void states(void *argument, void *result) {
+    (void)argument, (void)result;
+    echo_channel *channel = echo_channel_create(1, 0);
+    echo_coroutine *pair[2] = {create_coroutine(), create_coroutine()};
+    struct observer observers[2];
+    echo_future *futures[2];
+    for (int i = 0; i < 2; i++) {
+        observers[i] = (struct observer){pair[i], pair[1 - i], channel, i == 0};
+        echo_coroutine_set_entry(pair[i], observe);
+        echo_coroutine_set_argument(pair[i], &observers[i]);
+    }
+    for (int i = 0; i < 2; i++)
+        futures[i] = start_coroutine(pair[i]);
+    for (int i = 0; i < 2; i++) {
+        CHECK(await_future(futures[i], NULL) == ECHO_OK);
+        echo_future_release(futures[i]);
+        echo_coroutine_release(pair[i]);
+    }
+    echo_channel_release(channel);
+    printf("states\n");
+}
+
 /* ---- promises and callbacks */
 
 struct note {
@@ -767,14 +818,15 @@ static const struct {
     {"first_waits", first_waits},
     {"deadlock", deadlock},   {"left", left},           {"cancelled", left},        {"exit_code", exit_code},
     {"nested_run", nested_run}, {"owned", owned},
-    {"edge", edge},           {"in_turn", in_turn},
+    {"edge", edge},           {"in_turn", in_turn},     {"states", states},
 };
 
 int main(int argc, char **argv) {
     CHECK(argc == 3);
     CHECK(!echo_is_running());
     CHECK(echo_coroutine_spawn(exit_code, NULL, 8) == NULL);
-    echo_options options = {(uint32_t)atoi(argv[2]), ECHO_OPTION_CHECK_LEAKS, 0};
+    worker_count = atoi(argv[2]);
+    echo_options options = {(uint32_t)worker_count, ECHO_OPTION_CHECK_LEAKS, 0};
     if (strcmp(argv[1], "eager") == 0)
         return eager(&options);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
