@@ -9,14 +9,14 @@ use echo_sema::typed::Program;
 use echo_sema::types::TyKind;
 
 use super::{Owners, is_callers, liveness, managed};
-use crate::ir::{Function, Instr, Liveness, Op, Operand, Place, Use, Var, VarSet};
+use crate::ir::{Function, Liveness, Op, Operand, Place, Use, Var, VarSet};
 
 /// Marks the borrowed variables and their loads.
 pub fn infer(program: &Program, function: &mut Function) -> Owners {
     let base = Owners::all_owned(program, function);
     let live = liveness::solve(function, &base);
-    let mut roots = candidates(program, function, &live, &base);
-    let conflicts = conflicts(function, &live, &base, &roots);
+    let (mut roots, copies) = candidates(program, function, &live, &base);
+    let conflicts = conflicts(function, &live, &base, &roots, &copies);
     let changeable = with_references(program, function, &base);
     loop {
         let owners = resolve(&changeable, &roots);
@@ -58,6 +58,9 @@ fn is_reference(program: &Program, function: &Function, var: Var) -> bool {
     info.global || is_parameter()
 }
 
+/// A part of a part of a part … is given a count of its own so many steps down: each is compared with all above it.
+const MOST_ABOVE: usize = 16;
+
 /// Of each candidate the variable its only load reads from.
 type Roots = HashMap<Var, Var>;
 
@@ -68,16 +71,25 @@ struct Facts {
     root: Option<Var>,
     /// The definition reads the whole root, not a part of it.
     whole: bool,
+    /// Besides it is the root's last use.
+    last: bool,
     /// Its value is taken over somewhere.
     consumed: bool,
     /// Something else than reading happens to it.
     excluded: bool,
 }
 
-fn candidates(program: &Program, function: &Function, live: &Liveness, base: &Owners) -> Roots {
+/// The candidates, and which of them are made by the last use of another: where that borrows, a part of what somebody else keeps has got a name, so they borrow
+/// too, but only as long as that is kept anyway. Else the value moves to them.
+fn candidates(
+    program: &Program,
+    function: &Function,
+    live: &Liveness,
+    base: &Owners,
+) -> (Roots, VarSet) {
     let facts = collect_facts(function, live, base);
     let managed = managed(program, function);
-    managed
+    let fitting = managed
         .iter()
         .filter(|var| (var.0 as usize) >= function.parameter_count)
         .filter_map(|var| {
@@ -88,8 +100,26 @@ fn candidates(program: &Program, function: &Function, live: &Liveness, base: &Ow
             let fits = facts.definitions == 1 && !facts.excluded && root != var && !moves;
             let lasts = managed.contains(root) || is_reference(program, function, root);
             (fits && lasts).then_some((var, root))
-        })
-        .collect()
+        });
+    let (last, mut roots): (Roots, Roots) =
+        fitting.partition(|&(var, _)| facts[var.0 as usize].last);
+    let is_named_part = |root: &Var| {
+        let above = std::iter::successors(Some(*root), |root| {
+            roots.get(root).or(last.get(root)).copied()
+        });
+        roots.contains_key(root)
+            && !facts[root.0 as usize].whole
+            && above.take(MOST_ABOVE).count() < MOST_ABOVE
+    };
+    let named: Roots = last
+        .iter()
+        .filter(|(_, root)| is_named_part(root))
+        .map(|(&var, &root)| (var, root))
+        .collect();
+    let mut copies = VarSet::new(function.vars.len());
+    named.keys().for_each(|&var| copies.insert(var));
+    roots.extend(named);
+    (roots, copies)
 }
 
 fn collect_facts(function: &Function, liveness: &Liveness, base: &Owners) -> Vec<Facts> {
@@ -125,15 +155,15 @@ fn note(function: &Function, facts: &mut [Facts], op: &Op, live: &VarSet) {
             place,
             borrow: false,
         } => facts[dst.0 as usize].root = Some(place.root),
-        // The last use of a variable moves instead. A promise that becomes a future does not stay what it is.
+        // A promise that becomes a future does not stay what it is.
         Op::Set {
             dst,
             value: Operand::Var(root),
-        } if (is_callers(function, *root) || live.contains(*root))
-            && function.vars[dst.0 as usize].ty == function.vars[root.0 as usize].ty =>
-        {
-            facts[dst.0 as usize].root = Some(*root);
-            facts[dst.0 as usize].whole = true;
+        } if function.vars[dst.0 as usize].ty == function.vars[root.0 as usize].ty => {
+            let facts = &mut facts[dst.0 as usize];
+            facts.root = Some(*root);
+            facts.whole = true;
+            facts.last = !is_callers(function, *root) && !live.contains(*root);
         }
         Op::Forget(var) => facts[var.0 as usize].excluded = true,
         Op::Select { cases, .. } => {
@@ -220,6 +250,24 @@ impl Forest {
         &self.order[start as usize..end as usize]
     }
 
+    /// Those of the variables that are below the root.
+    fn those_below<'a>(&'a self, root: Var, vars: &'a VarSet) -> impl Iterator<Item = Var> + 'a {
+        let below = self.below(root);
+        // Whichever are fewer.
+        let (few, all) = if below.len() < vars.len() {
+            (
+                Some(below.iter().copied().filter(|&var| vars.contains(var))),
+                None,
+            )
+        } else {
+            (
+                None,
+                Some(vars.iter().filter(move |&var| self.is_below(var, root))),
+            )
+        };
+        few.into_iter().flatten().chain(all.into_iter().flatten())
+    }
+
     fn is_below(&self, var: Var, root: Var) -> bool {
         let place = self.below[var.0 as usize].0;
         let (start, end) = self.below[root.0 as usize];
@@ -227,67 +275,73 @@ impl Forest {
     }
 }
 
-/// Each candidate with a variable above it that some instruction changes or lets go while the candidate is needed: if that is its owner, the
-/// instruction speaks against borrowing.
+/// Each candidate with a variable above it that some instruction changes or lets go while the candidate is needed, and each of the copies with one that is not
+/// live where the copy is: if that is its owner, it speaks against borrowing.
 fn conflicts(
     function: &Function,
     liveness: &Liveness,
     base: &Owners,
     roots: &Roots,
+    copies: &VarSet,
 ) -> HashSet<(Var, Var)> {
     let mut found = HashSet::new();
     if roots.is_empty() {
         return found;
     }
     let forest = Forest::new(function.vars.len(), roots);
+    // The root is used, and what is live behind that need not include it.
+    let ends = |root: Var, live: &VarSet, found: &mut HashSet<(Var, Var)>| {
+        if base.is_owned(root) && !live.contains(root) {
+            let copies = forest
+                .those_below(root, live)
+                .filter(|&var| copies.contains(var));
+            found.extend(copies.map(|var| (var, root)));
+        }
+    };
     let mut live = VarSet::new(function.vars.len());
     for (number, block) in function.blocks.iter().enumerate() {
-        live.become_those(&liveness.end[number]);
+        let end = &liveness.end[number];
+        for next in function.successors(number) {
+            let start = &liveness.start[next.0 as usize];
+            let mut ending = end
+                .iter()
+                .filter(|root| start.binary_search(root).is_err())
+                .peekable();
+            if ending.peek().is_some() {
+                live.become_those(start);
+                ending.for_each(|&root| ends(root, &live, &mut found));
+            }
+        }
+        live.become_those(end);
         if let Some(terminator) = &block.terminator {
+            terminator.visit_uses(&mut |root, _| ends(root, &live, &mut found));
             liveness::before_terminator(&mut live, terminator, base);
         }
         for instr in block.instrs.iter().rev() {
             for root in disturbed(&instr.op, &live) {
-                note_conflicts(instr, root, &live, &forest, &mut found);
+                instr.op.visit_uses(&mut |var, _| {
+                    if forest.is_below(var, root) {
+                        found.insert((var, root));
+                    }
+                });
+                found.extend(forest.those_below(root, &live).map(|var| (var, root)));
             }
+            instr
+                .op
+                .visit_uses(&mut |root, _| ends(root, &live, &mut found));
+            instr.op.visit_definitions(&mut |var| {
+                if copies.contains(var) {
+                    found.extend(
+                        std::iter::successors(roots.get(&var), |root| roots.get(root))
+                            .filter(|&&root| base.is_owned(root) && !live.contains(root))
+                            .map(|&root| (var, root)),
+                    );
+                }
+            });
             liveness::before(&mut live, &instr.op, base);
         }
     }
     found
-}
-
-/// The candidates below the root that the instruction uses, or that are live behind it.
-fn note_conflicts(
-    instr: &Instr,
-    root: Var,
-    live: &VarSet,
-    forest: &Forest,
-    found: &mut HashSet<(Var, Var)>,
-) {
-    let below = forest.below(root);
-    if below.is_empty() {
-        return;
-    }
-    instr.op.visit_uses(&mut |var, _| {
-        if forest.is_below(var, root) {
-            found.insert((var, root));
-        }
-    });
-    // Whichever are fewer.
-    if below.len() < live.len() {
-        found.extend(
-            below
-                .iter()
-                .filter(|&&var| live.contains(var))
-                .map(|&var| (var, root)),
-        );
-    } else {
-        found.extend(
-            live.iter()
-                .filter(|&var| forest.is_below(var, root))
-                .map(|var| (var, root)),
-        );
-    }
 }
 
 /// The variables the instruction changes or lets go.

@@ -40,6 +40,8 @@
 //!
 //! A borrow from a borrowed variable is a borrow from what that one borrows from. A borrow from a borrowed parameter is one from the caller's
 //! value, which outlives the call. A consuming use of a borrowed variable gets its own `Dup`, before `r` is dropped.
+//!
+//! A name for a part (`let x = a[i]`) borrows only as long as what keeps the part lives anyway: a name must not keep a whole array.
 
 mod borrow;
 mod count;

@@ -5,6 +5,8 @@
 //! - A borrowed variable is used only while what it borrows from has its count, and nothing has changed that since the load.
 //! - The unwind list of an instruction that can unwind names exactly the variables with a count once it has consumed what it consumes.
 
+use std::collections::BTreeSet;
+
 use echo_sema::typed::Program;
 
 use crate::ir::{Function, FunctionKind, Instr, Module, Op, Terminator, Use, Var, VarSet};
@@ -154,8 +156,10 @@ impl<'a> Checker<'a> {
         let mut starts: Vec<Option<Known>> = vec![None; self.function.blocks.len()];
         starts[0] = Some(self.entry_state());
         let mut state = State::new(self.function.vars.len());
-        let mut work = vec![0];
-        while let Some(number) = work.pop() {
+        // Where ways meet, all are gone before it goes on, but for loops: blocks are looked at seldom twice.
+        let order = order(self.function);
+        let mut work = BTreeSet::from([(order[0], 0)]);
+        while let Some((_, number)) = work.pop_first() {
             let Some(start) = &starts[number] else {
                 continue;
             };
@@ -167,14 +171,14 @@ impl<'a> Checker<'a> {
                 match &mut starts[next] {
                     None => {
                         starts[next] = Some(end.clone());
-                        work.push(next);
+                        work.insert((order[next], next));
                     }
                     Some(known) => {
                         if self
                             .merge(known, &end)
                             .map_err(|fault| format!("from b{number} to b{next}: {fault}"))?
                         {
-                            work.push(next);
+                            work.insert((order[next], next));
                         }
                     }
                 }
@@ -504,4 +508,25 @@ fn owners(roles: &[Role]) -> Result<Vec<Var>, String> {
     }
     let all = owners.into_iter().zip(0..);
     Ok(all.map(|(owner, var)| owner.unwrap_or(Var(var))).collect())
+}
+
+/// By block: its place in an order in which each stands before its successors, but for those that lead back.
+fn order(function: &Function) -> Vec<usize> {
+    let blocks = function.blocks.len();
+    let mut order = vec![0; blocks];
+    let mut seen = vec![false; blocks];
+    let mut left = blocks;
+    // What is to be entered, or left again.
+    let mut work = vec![(0, false)];
+    while let Some((number, leave)) = work.pop() {
+        if leave {
+            left -= 1;
+            order[number] = left;
+        } else if !std::mem::replace(&mut seen[number], true) {
+            work.push((number, true));
+            let successors = function.successors(number).into_iter();
+            work.extend(successors.map(|next| (next.0 as usize, false)));
+        }
+    }
+    order
 }

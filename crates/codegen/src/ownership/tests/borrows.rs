@@ -399,3 +399,92 @@ fn a_variable_with_two_definitions_is_counted() {
     assert!(text.contains("x.2 = load a.1[0]"), "{text}");
     assert!(text.contains("drop x.2"), "{text}");
 }
+
+/// The function text of: an element gets a name, which is printed around what is done.
+fn named_element_around(what: impl FnOnce(&mut Build, Var)) -> String {
+    let mut build = Build::normal();
+    let (array, text) = (build.var("a", build.strings), build.var("t", Ty::STRING));
+    let name = build.var("x", Ty::STRING);
+    build.fresh_array(B0, array);
+    build.load(B0, text, build.element(array));
+    build.set(B0, name, text);
+    build.print(B0, name);
+    what(&mut build, array);
+    build.print(B0, name);
+    build.ret(B0, None);
+    build.counted()
+}
+
+#[test]
+fn a_part_with_a_name() {
+    let mut build = Build::normal();
+    let (array, text) = (build.var("a", build.strings), build.var("t", Ty::STRING));
+    let name = build.var("x", Ty::STRING);
+    build.fresh_array(B0, array);
+    build.load(B0, text, build.element(array));
+    build.set(B0, name, text);
+    build.pause(B0);
+    build.print(B0, name);
+    build.wait_with(B0, array);
+    build.ret(B0, None);
+    expect(
+        &build.counted(),
+        r#"b0:
+        a.0 = array string ["a"]
+        t.1 = borrow a.0[0]  unwind [a.0]
+        x.2 = borrow t.1
+        runtime echo_yield(position)  unwind [a.0]
+        runtime echo_print_string(x.2)
+        runtime echo_mutex_lock(a.0, position)  unwind [a.0]
+        drop a.0
+        return"#,
+    );
+}
+
+/// A name that lives on does not keep the whole of which it is a part.
+#[test]
+fn the_whole_ends_before_the_name_of_its_part() {
+    for text in [
+        named_element_around(|_, _| {}),
+        named_element_around(|build, array| build.wait_with(B0, array)),
+    ] {
+        assert!(text.contains("dup t.1\n  x.2 = t.1"), "{text}");
+        assert!(text.contains("drop x.2"), "{text}");
+    }
+}
+
+/// On one way it does.
+#[test]
+fn the_whole_ends_on_one_path_before_the_name_of_its_part() {
+    let mut build = Build::normal();
+    let flag = build.param("flag", Ty::BOOL);
+    let (array, text) = (build.var("a", build.strings), build.var("t", Ty::STRING));
+    let name = build.var("x", Ty::STRING);
+    let (long, short) = (build.block(), build.block());
+    build.fresh_array(B0, array);
+    build.load(B0, text, build.element(array));
+    build.set(B0, name, text);
+    build.branch(B0, flag, long, short);
+    build.print(long, name);
+    build.wait_with(long, array);
+    build.ret(long, None);
+    build.print(short, name);
+    build.ret(short, None);
+    let text = build.counted();
+    assert!(text.contains("dup t.2\n  x.3 = t.2"), "{text}");
+}
+
+#[test]
+fn the_whole_changes_while_its_part_has_a_name() {
+    let text = named_element_around(|build, array| {
+        let new = build.var("new", Ty::STRING);
+        build.fresh(B0, new);
+        build.push(B0, array, new);
+        build.wait_with(B0, array);
+    });
+    assert!(
+        text.contains("dup t.1\n  x.2 = t.1") || text.contains("t.1 = load a.0[0]"),
+        "{text}"
+    );
+    assert!(text.contains("drop x.2"), "{text}");
+}
