@@ -98,6 +98,32 @@ func main() {
     assert!((1000..40_000).contains(&passed), "{passed}");
 }
 
+/// More than the queue holds: the others are not forgotten while those in it yield without end.
+#[test]
+fn who_finds_the_queue_full_has_turns() {
+    let least = printed(&run("
+import sync
+func take_turns(turns: [sync.Atomic[int]], number: int, over: sync.Atomic[int]) {
+    while over.load() == 0 {
+        if turns[number].increment() == 2000 { over.store(1) }
+        yield()
+    }
+}
+func main() {
+    let over = sync.new_atomic_int(0)
+    let turns: [sync.Atomic[int]] = []
+    for i in 0..400 { turns.push(sync.new_atomic_int(0)) }
+    let all: [Future[void]] = []
+    for i in 0..400 { all.push(spawn take_turns(turns, i, over)) }
+    while over.load() == 0 { yield() }
+    let least = 2000
+    for t in turns { if t.load() < least { least = t.load() } }
+    print least
+}
+"));
+    assert!(least > 50, "{least}");
+}
+
 /// Who yields waits for one that was preempted, if nobody else is there: they have turns by turns.
 #[test]
 fn who_is_alone_with_a_preempted_one_lets_it_go_on() {
@@ -124,4 +150,26 @@ func main() {
         switches > yields + yields / 2,
         "{yields} yields, {switches} switches"
     );
+}
+
+/// The value of who waits to send moves up when another is received: nobody overtakes it.
+#[test]
+fn who_waits_to_send_is_let_in_by_who_receives() {
+    let buffered = printed(&run("
+func send(ch: chan int, value: int) { ch <- value }
+func main() {
+    let ch = chan[2] int
+    ch <- 1
+    ch <- 2
+    spawn send(ch, 3)
+    for i in 0..10 { yield() }
+    assert <- ch == 1
+    print ch.len()
+    assert <- ch == 2
+    ch <- 4
+    assert <- ch == 3
+    assert <- ch == 4
+}
+"));
+    assert_eq!(buffered, 2);
 }
