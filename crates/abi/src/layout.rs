@@ -336,7 +336,6 @@ pub const ONCE_STATE_OFFSET: usize = 12;
 pub const ONCE_DONE: u32 = 2;
 /// Of a future: its spin lock, and who may start its coroutine; a byte each, side by side, 0 while nobody holds the lock, and the future is in no deque.
 pub const FUTURE_LOCK_OFFSET: usize = 8;
-pub const FUTURE_CLAIM_OFFSET: usize = FUTURE_LOCK_OFFSET + 1;
 /// Its state, an `i32`; the outcome in the bits [`FUTURE_OUTCOME`], 0 while pending.
 pub const FUTURE_STATE_OFFSET: usize = 12;
 pub const FUTURE_OUTCOME: u32 = 3;
@@ -346,6 +345,14 @@ pub const FUTURE_RESOLVED: u32 = 1;
 pub const FUTURE_WAITERS_OFFSET: usize = 24;
 /// The value.
 pub const FUTURE_VALUE_OFFSET: usize = 48;
+/// Of the last one that waits for a future: the entry, if that is callbacks of one.
+pub const CALLBACKS_ENTRY_OFFSET: usize = 32;
+/// Of callbacks: where the next record goes, and where there is no room for one any more.
+pub const CALLBACKS_NEXT_OFFSET: usize = 56;
+pub const CALLBACKS_END_OFFSET: usize = 64;
+/// Of a record: the position, an `i64`, and what the callback gets behind the future, a word.
+pub const CALLBACK_ARG_OFFSET: usize = 8;
+pub const CALLBACK_BYTES: usize = 16;
 
 /// Offset from the thread pointer (`%fs`) of the word the split-stack prologue compares with.
 pub const STACK_LIMIT_FS_OFFSET: usize = 0x70;

@@ -24,6 +24,8 @@ pub const LENGTH: &str = ", !tbaa !9";
 pub const CONTENTS: &str = ", !tbaa !10";
 /// Marks a load of what never changes while a function runs.
 pub const INVARIANT: &str = ", !invariant.load !11";
+/// Marks a branch that mostly goes to its first label.
+pub const LIKELY: &str = ", !prof !{!\"branch_weights\", i32 1000, i32 1}";
 
 /// Flags, unit, the shared subroutine type and the kinds of memory come first.
 const FIRST: usize = 12;

@@ -133,7 +133,7 @@ impl Body<'_, '_> {
         ))
     }
 
-    fn load_field(&mut self, llvm: &str, block: &str, offset: usize, order: &str) -> String {
+    pub fn load_field(&mut self, llvm: &str, block: &str, offset: usize, order: &str) -> String {
         let place = self.field(block, offset);
         self.load_atomic(llvm, &place, order)
     }
@@ -167,10 +167,10 @@ impl Body<'_, '_> {
         let state = self.load_field("i32", promise, FUTURE_STATE_OFFSET, "monotonic");
         let waiters = self.load_field("i64", promise, FUTURE_WAITERS_OFFSET, "monotonic");
         let is_own = self.temp(&format!("icmp sgt i32 {count}, 0"));
-        let is_pending = self.temp(&format!("icmp eq i32 {state}, 0"));
-        let is_alone = self.temp(&format!("icmp eq i64 {waiters}, 0"));
-        let both = self.temp(&format!("and i1 {is_own}, {is_pending}"));
-        self.temp(&format!("and i1 {both}, {is_alone}"))
+        let state = self.temp(&format!("zext i32 {state} to i64"));
+        let either = self.temp(&format!("or i64 {state}, {waiters}"));
+        let is_bare = self.temp(&format!("icmp eq i64 {either}, 0"));
+        self.temp(&format!("and i1 {is_own}, {is_bare}"))
     }
 
     /// What the fast path does.

@@ -1,7 +1,7 @@
 //! Changes of globals in place, under their locks: see `value/global.rs` of the runtime. While a lock is held no function of the program is called, also
 //! none that counts or drops: its prologue could give the worker to another coroutine.
 
-use super::debug::COUNT;
+use super::debug::{COUNT, LIKELY};
 use super::function::{Body, slot_of};
 use super::place::Address;
 use crate::ir::{Operand, Place, RtArg, Var};
@@ -69,7 +69,7 @@ impl Body<'_, '_> {
         let is_free = self.temp(&format!("icmp eq i8 {before}, 0"));
         let [busy, on] = ["busy", "locked"].map(|stem| self.label(stem));
         self.line(&format!(
-            "br i1 {is_free}, label %{on}, label %{busy}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
+            "br i1 {is_free}, label %{on}, label %{busy}{LIKELY}"
         ));
         self.start(&busy);
         self.call_plain("echo_global_lock", &format!("ptr {lock}"));

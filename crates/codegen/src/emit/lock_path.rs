@@ -7,7 +7,7 @@ use echo_abi::layout::{
     TLS_OFFSET_SYMBOL,
 };
 
-use super::debug::INVARIANT;
+use super::debug::{INVARIANT, LIKELY};
 use super::function::{Body, slot_of};
 use crate::ir::{RtArg, Var};
 use crate::layout;
@@ -145,7 +145,7 @@ impl Body<'_, '_> {
         let marked = self.temp(&format!("load atomic i8, ptr {mark} monotonic, align 1"));
         let is_so = self.temp(&format!("icmp eq i8 {marked}, 0"));
         self.line(&format!(
-            "br i1 {is_so}, label %{so}, label %{otherwise}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
+            "br i1 {is_so}, label %{so}, label %{otherwise}{LIKELY}"
         ));
     }
 
@@ -193,7 +193,7 @@ impl Body<'_, '_> {
         let seen = self.temp(&format!("extractvalue {{ i64, i1 }} {pair}, 0"));
         let is_done = self.temp(&format!("extractvalue {{ i64, i1 }} {pair}, 1"));
         self.line(&format!(
-            "br i1 {is_done}, label %{done}, label %{other}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
+            "br i1 {is_done}, label %{done}, label %{other}{LIKELY}"
         ));
         seen
     }

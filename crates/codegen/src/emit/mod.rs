@@ -6,6 +6,7 @@
 //! - nothing here decides about ownership: `Dup`, `Drop` and the `unwind` lists come from the IR;
 //! - constants are interned, and emitted in the order of their first use: the same program gives the same text.
 
+mod callback_path;
 mod channel_path;
 mod counter_path;
 mod debug;

@@ -2,7 +2,7 @@
 
 use echo_sema::types::{Ty, TyKind};
 
-use super::debug::{CONTENTS, COUNT, LENGTH};
+use super::debug::{CONTENTS, COUNT, LENGTH, LIKELY};
 use super::function::{Body, slot_of};
 use crate::ir::{Operand, Place, Step};
 
@@ -193,7 +193,7 @@ impl Body<'_, '_> {
         };
         let (copy, on) = (self.label("copy"), self.label("unique"));
         self.line(&format!(
-            "br i1 {single}, label %{on}, label %{copy}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
+            "br i1 {single}, label %{on}, label %{copy}{LIKELY}"
         ));
         self.start(&copy);
         let desc = self.emitter.desc(element);

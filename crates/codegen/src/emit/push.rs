@@ -1,6 +1,6 @@
 //! `echo_array_push` in place: where the array has one owner and room, a store and a new length.
 
-use super::debug::{CONTENTS, LENGTH};
+use super::debug::{CONTENTS, LENGTH, LIKELY};
 use super::function::{Body, slot_of};
 use crate::ir::{RtArg, Var};
 use crate::layout;
@@ -39,7 +39,7 @@ impl Body<'_, '_> {
         let here = self.temp(&format!("and i1 {single}, {room}"));
         let (store, grow, on) = (self.label("push"), self.label("grow"), self.label("pushed"));
         self.line(&format!(
-            "br i1 {here}, label %{store}, label %{grow}, !prof !{{!\"branch_weights\", i32 1000, i32 1}}"
+            "br i1 {here}, label %{store}, label %{grow}{LIKELY}"
         ));
         self.start(&store);
         let data = self.field(&block, DATA);

@@ -4,6 +4,7 @@ use echo_abi::layout::{CASE_RECEIVE, CASE_SEND, SELECT_DEFAULT, SELECT_POLL};
 use echo_abi::symbols::{self, Class};
 use echo_sema::types::Ty;
 
+use super::debug::LIKELY;
 use super::fast_path::{Done, FastPath};
 use super::function::{Body, slot_of};
 use super::program::{machine_type, result_type};
@@ -51,7 +52,8 @@ impl Body<'_, '_> {
             FastPath::None => self
                 .lock_path(name, args, &values, dst)
                 .or_else(|| self.counter_path(name, &values, dst))
-                .or_else(|| self.channel_path(name, args, &values, dst)),
+                .or_else(|| self.channel_path(name, args, &values, dst))
+                .or_else(|| self.callback_path(name, args, &values)),
             FastPath::Instead(value) => {
                 self.assign_result(dst, &value);
                 return;
@@ -96,7 +98,10 @@ impl Body<'_, '_> {
     /// Goes to the end, whose label is given back, with that result if the condition holds; what follows is for the other case.
     fn unless(&mut self, done: &str, dst: Option<Var>, value: &str, what: Option<&Done>) -> String {
         let [fast, slow, end] = ["fast", "slow", "done"].map(|stem| self.label(stem));
-        self.line(&format!("br i1 {done}, label %{fast}, label %{slow}"));
+        let weights = if what.is_some() { LIKELY } else { "" };
+        self.line(&format!(
+            "br i1 {done}, label %{fast}, label %{slow}{weights}"
+        ));
         self.start(&fast);
         if let Some(what) = what {
             self.do_fast(what);

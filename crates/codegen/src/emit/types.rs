@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use echo_abi::layout::{
-    FUTURE_CLAIM_OFFSET, FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET,
+    FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET,
 };
 use echo_sema::types::{Ty, TyKind};
 
-use super::debug::COUNT;
+use super::debug::{COUNT, LIKELY};
 use super::{Emitter, text};
 use crate::layout;
 
@@ -158,10 +158,10 @@ fast:
   store i32 %new, ptr %block{COUNT}
   ret void
 slow:
-  %constant = icmp eq i32 %count, 0
+{free}  %constant = icmp eq i32 %count, 0
   br i1 %constant, label %done, label %counted
 counted:
-{free}  {otherwise}
+  {otherwise}
   br label %done
 done:
   ret void
@@ -179,24 +179,22 @@ done:
         }
     }
 
-    /// A future that its last owner alone knows holds nothing more to drop: as `destroy` of the runtime's futures.
+    /// A future that its last owner alone knows holds nothing more to drop: as `destroy` of the runtime's futures. Lock and claim are looked at in one.
     fn free_settled(&mut self) -> String {
         self.runtime.insert("echo_free");
         format!(
-            "  %state.place = getelementptr i8, ptr %block, i64 {FUTURE_STATE_OFFSET}
+            "  %last = icmp eq i32 %count, 1
+  br i1 %last, label %look, label %release
+look:
+  %state.place = getelementptr i8, ptr %block, i64 {FUTURE_STATE_OFFSET}
   %state = load atomic i32, ptr %state.place acquire, align 4
   %lock.place = getelementptr i8, ptr %block, i64 {FUTURE_LOCK_OFFSET}
-  %lock = load atomic i8, ptr %lock.place acquire, align 1
-  %claim.place = getelementptr i8, ptr %block, i64 {FUTURE_CLAIM_OFFSET}
-  %claim = load atomic i8, ptr %claim.place acquire, align 1
-  %held = or i8 %lock, %claim
+  %held = load atomic i16, ptr %lock.place acquire, align 2
   %outcome = and i32 %state, {FUTURE_OUTCOME}
   %resolved = icmp eq i32 %outcome, {FUTURE_RESOLVED}
-  %unlocked = icmp eq i8 %held, 0
-  %last = icmp eq i32 %count, 1
+  %unlocked = icmp eq i16 %held, 0
   %settled = and i1 %resolved, %unlocked
-  %alone = and i1 %settled, %last
-  br i1 %alone, label %free, label %release
+  br i1 %settled, label %free, label %release{LIKELY}
 free:
   call void @echo_free(ptr %block)
   br label %done

@@ -1,34 +1,45 @@
 //! Callbacks: coroutines to be spawned when a future is settled.
 //!
 //! They stand in the future's queue like everybody who waits, but in groups: a callback that is registered behind another one of the same entry, with
-//! nobody in between, goes into the same block, so that most registrations allocate nothing.
+//! nobody in between, goes into the same block, so that most registrations allocate nothing. With a promise that is plain, generated code does that by
+//! itself (`emit/callback_path.rs` of the compiler).
 //!
 //! A callback that gets its future as the first argument has none in its record: the waiter knows it. What owns the future meanwhile is said in
 //! [`future`](super).
 
 use super::{Future, PENDING, call_back, share_args, size_of_value};
 use crate::channel::copy_value;
-use crate::door::Ordering::Relaxed;
 use crate::handle;
 use crate::memory;
 use crate::value::{self, block};
 use crate::waiter::{Claimed, Party, Purpose, Queue, Waiter, Waiting};
-use echo_abi::layout::{EntryDesc, TypeDesc};
+use echo_abi::layout::{
+    CALLBACK_ARG_OFFSET, CALLBACK_BYTES, CALLBACKS_END_OFFSET, CALLBACKS_ENTRY_OFFSET,
+    CALLBACKS_NEXT_OFFSET, EntryDesc, TypeDesc,
+};
+use std::mem::offset_of;
+use std::ops::Range;
 use std::ptr;
 
-/// Callbacks of one entry, registered one after the other. So many records follow: the position of the registration, and the arguments.
+/// Callbacks of one entry, registered one after the other. Their records follow: the position of the registration, and the arguments.
 ///
-/// The `value` of the waiter is the future, if that is the first argument, or null.
+/// The `value` of the waiter is the future, if that is the first argument, or null; `extra` is the entry, which nobody else who waits has there.
 #[repr(C)]
 struct Group {
     waiter: Waiter,
-    entry: *mut EntryDesc,
-    /// Of one callback.
-    args_bytes: u32,
-    len: u16,
-    /// Records that the block has room for.
-    room: u16,
+    /// Where the next record goes, up to the end of the block.
+    next: *mut u8,
+    end: *mut u8,
 }
+// What generated code looks at.
+const _: () = assert!(
+    cfg!(loom)
+        || offset_of!(Waiter, extra) == CALLBACKS_ENTRY_OFFSET
+            && offset_of!(Group, next) == CALLBACKS_NEXT_OFFSET
+            && offset_of!(Group, end) == CALLBACKS_END_OFFSET
+            && POSITION_BYTES == CALLBACK_ARG_OFFSET
+            && record_bytes(WORD_BYTES) == CALLBACK_BYTES
+);
 
 /// Before the arguments of a record.
 const POSITION_BYTES: usize = 8;
@@ -39,7 +50,6 @@ const LARGEST_BYTES: usize = 384;
 
 /// Spawns `entry` with `args` (moved) once the future is settled. `refers`: the coroutine gets the future itself first, and `args` is the function that
 /// comes behind it.
-#[inline(always)]
 pub unsafe fn on_done(
     future: *mut Future,
     entry: *mut EntryDesc,
@@ -47,30 +57,8 @@ pub unsafe fn on_done(
     refers: bool,
     position: u32,
 ) {
-    // SAFETY: the caller owns a reference and the arguments, which `entry` describes. What is plain is known to nobody else.
-    unsafe {
-        let this = &*future;
-        if refers
-            && this.state.load(Relaxed) == PENDING
-            && block::is_plain(future.cast())
-            && !block::is_plain(args.cast::<*mut u8>().read())
-            && let Some(group) = Group::with_room(this, entry)
-        {
-            return (*group).put(args, WORD_BYTES, position);
-        }
-        on_done_anyhow(future, entry, args, refers, position)
-    }
-}
-
-#[inline(never)]
-unsafe fn on_done_anyhow(
-    future: *mut Future,
-    entry: *mut EntryDesc,
-    args: *const u8,
-    refers: bool,
-    position: u32,
-) {
-    // SAFETY: as in `on_done`. A promise that is plain has no coroutine that settles it.
+    // SAFETY: the caller owns a reference and the arguments, which `entry` describes. What is plain is known to nobody else, and a promise that is
+    // has no coroutine that settles it.
     unsafe {
         let this = &*future;
         match refers {
@@ -128,9 +116,17 @@ unsafe fn function_type(entry: *const EntryDesc) -> &'static TypeDesc {
     value::field_type(unsafe { &*(*entry).args }, 1)
 }
 
+/// Bytes of what is in a record behind the position: arguments, or what comes behind the future.
+unsafe fn args_bytes(entry: *const EntryDesc, refers: bool) -> usize {
+    match refers {
+        true => WORD_BYTES,
+        // SAFETY: descriptors live as long as the program.
+        false => unsafe { size_of_value((*entry).args) },
+    }
+}
+
 /// Bytes of a record with so many of arguments.
-#[inline]
-fn record_bytes(args_bytes: usize) -> usize {
+const fn record_bytes(args_bytes: usize) -> usize {
     POSITION_BYTES + args_bytes.next_multiple_of(WORD_BYTES)
 }
 
@@ -145,24 +141,24 @@ pub unsafe fn own_again(node: *const Waiter) {
         let (group, future): (*const Group, *mut Future) = (node.cast(), (*node).value.cast());
         if !future.is_null() && !(*future).is_of_coroutine() {
             block::make_shared(future.cast());
-            handle::retain_times(future, i32::from((*group).len));
+            let Range { start, end } = Group::records(group);
+            let callbacks = end.offset_from_unsigned(start) / record_bytes(WORD_BYTES);
+            handle::retain_times(future, callbacks as i32);
         }
     }
 }
 
 impl Group {
     /// The group that a callback goes to that is registered now, if there is one with room. Under the lock, or by the only one who knows the future.
-    #[inline(always)]
     unsafe fn with_room(future: &Future, entry: *const EntryDesc) -> Option<*mut Group> {
         // SAFETY: the last waiter is alive.
         unsafe {
             let last = Group::last(future)?;
-            ((*last).entry.cast_const() == entry && (*last).len < (*last).room).then_some(last)
+            ((*last).entry().cast_const() == entry && (*last).next < (*last).end).then_some(last)
         }
     }
 
     /// The group behind which nobody waits.
-    #[inline(always)]
     unsafe fn last(future: &Future) -> Option<*mut Group> {
         // SAFETY: the last waiter is alive; if its purpose is to call back, it is a group.
         let is_group = |last: &*mut Waiter| unsafe { (**last).purpose } == Purpose::CallBack;
@@ -187,7 +183,10 @@ impl Group {
                 Some(group) => group,
                 None => Group::append(future, entry, refers),
             };
-            (*group).put(args, (*group).args_bytes as usize, position);
+            let (record, args_bytes) = ((*group).next, args_bytes(entry, refers));
+            record.cast::<u64>().write(position.into());
+            copy_value(args, record.add(POSITION_BYTES), args_bytes as u32);
+            (*group).next = record.add(record_bytes(args_bytes));
         }
     }
 
@@ -195,12 +194,7 @@ impl Group {
     unsafe fn append(future: &Future, entry: *mut EntryDesc, refers: bool) -> *mut Group {
         // SAFETY: a group is alive as long as it is queued; fresh memory of that size, aligned to 16.
         unsafe {
-            let args_bytes = if refers {
-                WORD_BYTES
-            } else {
-                size_of_value((*entry).args)
-            };
-            let record_bytes = record_bytes(args_bytes);
+            let record_bytes = record_bytes(args_bytes(entry, refers));
             let least = size_of::<Group>() + record_bytes;
             let wanted = Group::last(future).map_or(0, |last| 2 * (*last).bytes());
             let room = (memory::room(least.max(wanted.min(LARGEST_BYTES))) - size_of::<Group>())
@@ -214,13 +208,14 @@ impl Group {
                 true => ptr::from_ref(future).cast_mut().cast(),
                 false => ptr::null_mut(),
             };
-            let waiting = Waiting::with_value(Purpose::CallBack, future_word, 0);
+            let waiting = Waiting {
+                extra: entry.cast(),
+                ..Waiting::with_value(Purpose::CallBack, future_word, 0)
+            };
             this.write(Group {
                 waiter: Waiter::new(Party::Callback(Group::called), &future.base, waiting),
-                entry,
-                args_bytes: args_bytes as u32,
-                len: 0,
-                room: room as u16,
+                next: this.add(1).cast(),
+                end: this.cast::<u8>().add(bytes),
             });
             Queue::push(&future.waiters, this.cast());
             this
@@ -228,28 +223,17 @@ impl Group {
     }
 
     fn bytes(&self) -> usize {
-        size_of::<Group>() + usize::from(self.room) * record_bytes(self.args_bytes as usize)
+        self.end.addr() - ptr::from_ref(self).addr()
     }
 
-    #[inline(always)]
-    unsafe fn record(this: *mut Group, index: u16, args_bytes: usize) -> *mut u8 {
-        // SAFETY: the group has so many records.
-        unsafe {
-            let offset = usize::from(index) * record_bytes(args_bytes);
-            this.add(1).cast::<u8>().add(offset)
-        }
+    fn entry(&self) -> *mut EntryDesc {
+        self.waiter.extra.cast()
     }
 
-    /// Adds a record, for which there is room; the group is of so many bytes of arguments.
-    #[inline(always)]
-    unsafe fn put(&mut self, args: *const u8, args_bytes: usize, position: u32) {
-        // SAFETY: the record is free; the arguments are moved there.
-        unsafe {
-            let record = Group::record(self, self.len, args_bytes);
-            record.cast::<u64>().write(position.into());
-            copy_value(args, record.add(POSITION_BYTES), args_bytes as u32);
-        }
-        self.len += 1;
+    /// Where the records are.
+    unsafe fn records(this: *const Group) -> Range<*mut u8> {
+        // SAFETY: the caller vouches for the group, behind which they lie.
+        unsafe { this.add(1).cast_mut().cast()..(*this).next }
     }
 
     /// The future is settled, or (`None`) has gone away unsettled.
@@ -257,9 +241,11 @@ impl Group {
         let this: *mut Group = node.cast();
         // SAFETY: the group is claimed; the arguments are moved to the coroutines, or dropped.
         unsafe {
-            let (entry, future) = ((*this).entry, (*node).value.cast::<Future>());
-            for index in 0..(*this).len {
-                let record = Group::record(this, index, (*this).args_bytes as usize);
+            let (entry, future) = ((*this).entry(), (*node).value.cast::<Future>());
+            let bytes = record_bytes(args_bytes(entry, !future.is_null()));
+            let Range { start, end } = Group::records(this);
+            for offset in (0..end.offset_from_unsigned(start)).step_by(bytes) {
+                let record = start.add(offset);
                 let args = record.add(POSITION_BYTES);
                 let position = record.cast::<u64>().read() as u32;
                 match (claimed.is_some(), future.is_null()) {
