@@ -41,9 +41,9 @@ ROOT = BENCH.parent
 
 class Asked(typing.NamedTuple):
     """What the project set out for, and Go and the best peer beside it when that was decided, in one unit, on another machine than yours: what
-    counts are the ratios. `None`: nothing to compare with."""
+    counts are the ratios. `None`: nothing was set, nothing to compare with."""
 
-    target: float
+    target: float | None
     go: float | None = None
     peer: float | None = None
 
@@ -88,6 +88,7 @@ ROWS = [
     Row("future", "promise made, resolved, awaited", asked((12, None, 33))),
     Row("on_done", "callback registered with a pending promise", asked((8,))),
     Row("mutex", "mutex, uncontended, lock and unlock", asked((6, 9.5, 9.0))),
+    Row("rwlock", "rwlock, uncontended, read_lock and read_unlock", asked((None,))),
     Row("mutex_8", "mutex, 8 coroutines, lock, add, unlock", asked((20,), (20, 29))),
     Row("fib", "fib(40), serial", asked((215, 384, 199))),
     Row("matrix", "matrix product, 512", asked((24, 67, 21))),
@@ -277,7 +278,7 @@ def measure(row, commands, rounds):
         rivals = [(min(values), language[5:], values) for (language, w), values in figures.items() if w == workers and language.startswith("peer ")]
         rivals.sort()
         goal = row.asked.get(workers)
-        alone = "" if goal.go or goal.peer else f", asked {goal.target}"
+        alone = "" if goal.go or goal.peer or not goal.target else f", asked {goal.target}"
         cells += [show(echo) + alone, show(go), ratio(go, echo, goal.go and goal.go / goal.target)]
         peers = "; ".join(f"{peer} {show(values)}" for _, peer, values in rivals)
         cells += [peers, ratio(rivals and rivals[0][2], echo, goal.peer and goal.peer / goal.target)]

@@ -9,6 +9,7 @@ pub const CASES: &[Case] = &[
     ("fib_tasks", "rayon", |workers| with_pool(workers, || whole(5, || assert_eq!(fib_join(black_box(27)), 196_418)))),
     ("skynet", "rayon", |workers| with_pool(workers, || whole(3, || assert_eq!(skynet(0, 1_000_000), 499_999_500_000)))),
     ("mutex", "parking_lot", |_| mutex()),
+    ("rwlock", "parking_lot", |_| rwlock()),
     ("producer_consumer", "crossbeam threads", |_| crossbeam()),
     ("matrix", "Rust", |_| matrix()),
     ("nbody", "Rust", |_| nbody()),
@@ -55,6 +56,15 @@ fn mutex() -> Figure {
         for i in 0..count {
             *black_box(&mutex).lock() += i & 1;
         }
+    })
+}
+
+fn rwlock() -> Figure {
+    let count = 10_000_000;
+    let lock = parking_lot::RwLock::new(1usize);
+    each(5, count, || {
+        let sum: usize = (0..count).map(|i| *black_box(&lock).read() & i).sum();
+        assert_eq!(sum, count / 2);
     })
 }
 

@@ -313,11 +313,19 @@ pub const LOCK_STATE_OFFSET: usize = 16;
 pub const LOCK_QUEUED: u64 = 1;
 pub const LOCK_WOKEN: u64 = 2;
 pub const LOCK_HANDED: u64 = 4;
+/// Who is in are readers; what is shifted is their number.
+pub const LOCK_SHARED: u64 = 8;
 pub const LOCK_SHIFT: u32 = 4;
-/// Whether anybody has ever waited for it, a byte: as long as it is 0, a writer goes with a plain store.
+/// Of an `RwLock`: the first reader, an `i64`: its id and one, 0 while there is none.
+pub const LOCK_FIRST_READER_OFFSET: usize = 88;
+/// Whether anybody has ever waited for it, a byte: as long as it is 0, a writer and the first reader go with a plain store.
 pub const LOCK_CONTENDED_OFFSET: usize = 15;
-/// The writer's link: the address of the one before in the list of what it holds.
+/// The link of the writer or the first reader: the address of the one before in the list of what it holds.
 pub const LOCK_HOLD_OFFSET: usize = 40;
+/// Whose link it is, a byte: the first reader's while that is in.
+pub const LOCK_PURPOSE_OFFSET: usize = 56;
+pub const LOCK_HELD_TO_WRITE: u8 = 12;
+pub const LOCK_HELD_TO_READ: u8 = 13;
 pub const LOCK_VALUE_OFFSET: usize = 96;
 /// Of a coroutine's control block: its id, an `i64`. A lock's holder is the id and one.
 pub const COROUTINE_ID_OFFSET: usize = 112;

@@ -230,8 +230,10 @@ macro_rules! for_each_symbol {
             raise fn echo_rwlock_get(lock: ptr, out: ptr, position: i32) -> void;
             raise fn echo_rwlock_set(lock: ptr, value: ptr, position: i32) -> void;
             plain fn echo_rwlock_is_poisoned(lock: ptr) -> bool;
-            /// Of either kind: a writer that has gone with a plain store finds that others have come to wait.
+            /// Of either kind: who has gone with a plain store finds that others have come to wait.
             plain fn echo_lock_settle(lock: ptr) -> void;
+            /// A writer or a first reader has entered, and goes again because the other may be in.
+            plain fn echo_rwlock_give_way(lock: ptr, as_reader: i32) -> void;
             plain fn echo_atomic_new(value: i64) -> ptr;
             plain fn echo_atomic_load(atomic: ptr) -> i64;
             plain fn echo_atomic_store(atomic: ptr, value: i64) -> void;

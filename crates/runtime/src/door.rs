@@ -43,6 +43,12 @@ pub fn has_heavy_fence() -> bool {
     HAS_HEAVY_FENCE.load(Ordering::Acquire)
 }
 
+/// Behind a compare-and-swap, what two sequentially consistent fences are together with another one of these, or with [`heavy_fence`]: on this machine the swap itself.
+#[inline(always)]
+pub fn fence_of_swap() {
+    compiler_fence(Ordering::SeqCst);
+}
+
 /// Together with [`heavy_fence`], what two sequentially consistent fences are: if one thread passes this one between a store and a load, and another the heavy one
 /// between a store to what the first loads and a load of what it stores, one of the loads sees the other's store. On its own it is nothing.
 #[inline(always)]

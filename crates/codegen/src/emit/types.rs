@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use echo_abi::layout::{
-    FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET,
-};
+use echo_abi::layout::{FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET};
 use echo_sema::types::{Ty, TyKind};
 
 use super::debug::{COUNT, LIKELY};

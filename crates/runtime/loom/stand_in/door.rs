@@ -75,6 +75,10 @@ loom::lazy_static! {
     static ref FENCE: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
 }
 
+pub fn fence_of_swap() {
+    FENCE.fetch_add(1, Ordering::AcqRel);
+}
+
 pub fn light_fence() {
     FENCE.fetch_add(1, Ordering::AcqRel);
 }

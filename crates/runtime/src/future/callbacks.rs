@@ -62,7 +62,10 @@ pub unsafe fn on_done(
     unsafe {
         let this = &*future;
         match refers {
-            true => value::share(args.cast_mut(), function_type(entry)),
+            true if block::is_plain(args.cast::<*mut u8>().read()) => {
+                value::share(args.cast_mut(), function_type(entry));
+            }
+            true => {}
             false => share_args(entry, args),
         }
         let is_promise = !this.is_of_coroutine();
@@ -194,12 +197,16 @@ impl Group {
     unsafe fn append(future: &Future, entry: *mut EntryDesc, refers: bool) -> *mut Group {
         // SAFETY: a group is alive as long as it is queued; fresh memory of that size, aligned to 16.
         unsafe {
-            let record_bytes = record_bytes(args_bytes(entry, refers));
-            let least = size_of::<Group>() + record_bytes;
+            let one = record_bytes(args_bytes(entry, refers));
+            let least = size_of::<Group>() + one;
             let wanted = Group::last(future).map_or(0, |last| 2 * (*last).bytes());
-            let room = (memory::room(least.max(wanted.min(LARGEST_BYTES))) - size_of::<Group>())
-                / record_bytes;
-            let bytes = size_of::<Group>() + room * record_bytes;
+            let room = memory::room(least.max(wanted.min(LARGEST_BYTES))) - size_of::<Group>();
+            // A division by a constant is none.
+            let records = match refers {
+                true => room / const { record_bytes(WORD_BYTES) },
+                false => room / one,
+            };
+            let bytes = size_of::<Group>() + records * one;
             let this: *mut Group = memory::take(bytes).cast();
             if this.is_null() {
                 block::out_of_memory(bytes);

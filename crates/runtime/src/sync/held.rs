@@ -2,7 +2,7 @@
 //!
 //! # Protocol
 //! * A [`Hold`] is one link of its holder's list. What one party at a time holds (a lock to write, a `Once`) has its link in the object itself,
-//!   so that taking it makes no memory; each reader of a lock has a link of its own ([`of_reader`]).
+//!   so that taking it makes no memory; of the readers of a lock the first may use that too, the others have links of their own ([`of_reader`]).
 //! * The link in an object belongs to the party that holds the object: it is put into the list after the object is acquired, and taken out before
 //!   it is given up.
 //! * The list belongs to its holder; while the holder is parked, to whoever claimed its waiter and hands a lock over.
@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Names a holder for ever, unlike the address of its control block. 0 is nobody; the upper byte is free.
 pub type Holder = u64;
-const NOBODY: Holder = 0;
+pub const NOBODY: Holder = 0;
 /// Holders that are threads.
 const THREAD: Holder = 1 << 55;
 
@@ -45,6 +45,8 @@ pub struct Hold {
 }
 
 impl Hold {
+    pub const PURPOSE_OFFSET: usize = offset_of!(Hold, purpose);
+
     /// The link in an object; [`init`](Self::init) tells it where that is.
     pub const fn new(purpose: Purpose) -> Hold {
         Hold {
@@ -56,6 +58,11 @@ impl Hold {
 
     pub fn init(&mut self, object: *mut Waitable) {
         self.object = object;
+    }
+
+    /// Of the link in an object, by the one it belongs to.
+    pub fn set_purpose(&mut self, purpose: Purpose) {
+        self.purpose = purpose;
     }
 
     fn is(&self, object: *const Waitable, purpose: Purpose) -> bool {
@@ -250,10 +257,7 @@ pub unsafe fn release_held(coroutine: *mut Coroutine, failed: bool) {
             let (next, object, purpose) = ((*hold).next, (*hold).object, (*hold).purpose);
             match purpose {
                 Purpose::Once => once::holder_ended(object.cast()),
-                Purpose::ReadLock => {
-                    free_of_reader(hold);
-                    lock::reader_ended(object.cast(), failed);
-                }
+                Purpose::ReadLock => lock::reader_ended(object.cast(), hold, failed),
                 _ => lock::writer_ended(object.cast(), failed),
             }
             hold = next;

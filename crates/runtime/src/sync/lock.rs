@@ -26,9 +26,19 @@
 //! is in: so all this is about flags, never about who is in.
 //!
 //! The mark stays for ever. The fence interrupts all processors that run the program: once there have been [`MOST_FENCES`], locks are made contended, as all are where
-//! the kernel has no such fence. There, and for readers, going is what it was above.
+//! the kernel has no such fence. There, and for readers in the word, going is what it was above.
 //!
-//! Generated code enters and goes as a writer by itself, with the same instructions (`emit/lock_path.rs` of the compiler), and calls [`acquire`] and
+//! # The first reader
+//! While a lock is not contended, one reader at a time may be in without being in the word: it puts its identity into [`first_reader`](Lock::first_reader) by compare-and-swap, and
+//! goes by a plain store, as a writer does. No writer is in meanwhile, so it has the writer's link, where others need memory for one. Both words together say who is in:
+//! * A first reader sets its word before it looks at the other, a writer the other way round, with a compare-and-swap each, which is a fence. So one of them
+//!   sees the other, or both do; who sees the other goes again, and then tries in the general way. Readers in the word are in nobody's way.
+//! * Who makes the lock contended ([`become_contended`](Lock::become_contended)) counts the first reader into the word, once and for all, and notes whom: what follows need not know of
+//!   it. If there is a writer in the word at the same time, one of the two is about to go, which is waited for. Who comes later as a first reader sees the mark, and goes again.
+//! * A first reader that goes looks at the mark after its store, with the fences as above: if it is set, the reader settles, and counts itself out if it was counted in. The
+//!   identity matters: another one may have come after it and been counted in.
+//!
+//! Generated code enters and goes as a writer and as the first reader by itself, with the same instructions (`emit/lock_path.rs` of the compiler), and calls [`acquire`] and
 //! [`release`] for all but that: [`release`] also where what it would leave behind is `QUEUED` without `WOKEN`, and [`settle`].
 //!
 //! # Who is next
@@ -43,17 +53,17 @@
 //! # Invariants
 //! * A writer excludes all others; readers share.
 //! * While the queue is not empty, somebody is in or `WOKEN` is set, or somebody who has just gone is about to take the spin lock.
-//! * Waiters stand in one queue, guarded by the spin lock, as are `crowded_since`, `to_hand_over`, `lost` and `orphaned`, and changes of `contended`.
+//! * Waiters stand in one queue, guarded by the spin lock, as are `crowded_since`, `to_hand_over`, `counted_first`, `lost` and `orphaned`, and changes of `contended`.
 //! * The value may be read by a holder and written by a writer.
-//! * The link `hold` belongs to the writer ([`held`]).
+//! * The link `hold` belongs to the writer or the first reader ([`held`]). Its purpose is to write except while a first reader is in.
 //!
 //! Locking to write what one holds already is a deadlock, as in Go; the report names it.
 
-use super::held::{self, Hold, Holder, Identity};
+use super::held::{self, Hold, Holder, Identity, NOBODY};
 use crate::channel::copy_value;
 use crate::door::{
     AtomicBool, AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release, has_heavy_fence, heavy_fence, light_fence, spin_loop,
+    Ordering::Release, fence_of_swap, has_heavy_fence, heavy_fence, light_fence, spin_loop,
 };
 use crate::handle;
 use crate::panic;
@@ -62,8 +72,9 @@ use crate::timer;
 use crate::value;
 use crate::waiter::{self, AGAIN, Claimed, Purpose, Queue, Waitable, Waiter};
 use echo_abi::layout::{
-    DESC_MANAGED, LOCK_CONTENDED_OFFSET, LOCK_HANDED, LOCK_HOLD_OFFSET, LOCK_QUEUED, LOCK_SHIFT,
-    LOCK_STATE_OFFSET, LOCK_VALUE_OFFSET, LOCK_WOKEN, TypeDesc,
+    DESC_MANAGED, LOCK_CONTENDED_OFFSET, LOCK_FIRST_READER_OFFSET, LOCK_HANDED, LOCK_HELD_TO_READ,
+    LOCK_HELD_TO_WRITE, LOCK_HOLD_OFFSET, LOCK_PURPOSE_OFFSET, LOCK_QUEUED, LOCK_SHARED,
+    LOCK_SHIFT, LOCK_STATE_OFFSET, LOCK_VALUE_OFFSET, LOCK_WOKEN, TypeDesc,
 };
 use std::cell::Cell;
 use std::mem::offset_of;
@@ -80,7 +91,7 @@ const WOKEN: u64 = LOCK_WOKEN;
 const HANDED: u64 = LOCK_HANDED;
 const FLAGS: u64 = QUEUED | WOKEN | HANDED;
 /// Readers are in; the bits above [`SHIFT`] are their number.
-const SHARED: u64 = 8;
+const SHARED: u64 = LOCK_SHARED;
 const SHIFT: u32 = LOCK_SHIFT;
 const ONE_READER: u64 = 1 << SHIFT;
 
@@ -112,11 +123,15 @@ pub struct Lock {
     desc: *const TypeDesc,
     hold: Hold,
     /// Holders that have ended and stay in for ever.
-    lost: Cell<u64>,
-    /// Since when there has been a queue, or since all who were in it had their turn.
-    crowded_since: Cell<u64>,
+    lost: Cell<u32>,
     /// Who are still to be let in before [`HANDED`] is cleared.
     to_hand_over: Cell<u32>,
+    /// Since when there has been a queue, or since all who were in it had their turn.
+    crowded_since: Cell<u64>,
+    /// The first reader that is counted in the state.
+    counted_first: Cell<Holder>,
+    /// A reader that is in and has come without being counted, or looks whether it may be.
+    first_reader: AtomicU64,
 }
 
 /// Values lie behind the header, aligned for any type.
@@ -126,6 +141,10 @@ const _: () = assert!(
         || offset_of!(Lock, state) == LOCK_STATE_OFFSET
             && offset_of!(Lock, contended) == LOCK_CONTENDED_OFFSET
             && offset_of!(Lock, hold) == LOCK_HOLD_OFFSET
+            && offset_of!(Lock, hold) + Hold::PURPOSE_OFFSET == LOCK_PURPOSE_OFFSET
+            && offset_of!(Lock, first_reader) == LOCK_FIRST_READER_OFFSET
+            && Purpose::Lock as u8 == LOCK_HELD_TO_WRITE
+            && Purpose::ReadLock as u8 == LOCK_HELD_TO_READ
             && VALUE_OFFSET == LOCK_VALUE_OFFSET
 );
 
@@ -147,6 +166,8 @@ pub unsafe fn new(desc: *const TypeDesc, value: *mut u8, is_mutex: bool) -> *mut
             lost: Cell::new(0),
             crowded_since: Cell::new(0),
             to_hand_over: Cell::new(0),
+            counted_first: Cell::new(NOBODY),
+            first_reader: AtomicU64::new(NOBODY),
         });
         (*lock).hold.init(lock.cast());
         if (*desc).flags & DESC_MANAGED != 0 {
@@ -199,7 +220,7 @@ pub unsafe fn acquire(lock: *mut Lock, position: u32) -> Outcome {
     unsafe {
         if let Some(coroutine) = scheduler::current() {
             let caller = Identity::of(coroutine);
-            if (*lock).change(FREE, written_by(caller.holder)) {
+            if (*lock).change(FREE, written_by(caller.holder)) && (*lock).stays_to_write() {
                 held::insert(&raw mut (*lock).hold, caller);
                 return Outcome::DONE;
             }
@@ -208,9 +229,24 @@ pub unsafe fn acquire(lock: *mut Lock, position: u32) -> Outcome {
     }
 }
 
+/// Acquires the lock to read: as the first reader, if nobody is in the way.
+#[inline(always)]
+pub unsafe fn acquire_to_read(lock: *mut Lock, position: u32) -> Outcome {
+    // SAFETY: the caller owns a reference; the link of a lock is the first reader's.
+    unsafe {
+        let caller = Identity::of_caller();
+        if (*lock).enter_first(caller.holder) {
+            (*lock).hold.set_purpose(Purpose::ReadLock);
+            held::insert(&raw mut (*lock).hold, caller);
+            return Outcome::DONE;
+        }
+        acquire_any(lock, position, Purpose::ReadLock)
+    }
+}
+
 /// Acquires the lock: `Purpose::Lock` to write, `Purpose::ReadLock` to read.
 #[inline(never)]
-pub unsafe fn acquire_any(lock: *mut Lock, position: u32, purpose: Purpose) -> Outcome {
+unsafe fn acquire_any(lock: *mut Lock, position: u32, purpose: Purpose) -> Outcome {
     // SAFETY: passed on.
     unsafe {
         let mut outcome = enter_or_wait(lock, position, purpose, Attempt::First);
@@ -305,22 +341,43 @@ pub unsafe fn release(lock: *mut Lock, position: u32) -> Outcome {
     // SAFETY: the caller owns a reference; what is in its list it holds.
     unsafe {
         if let Some(coroutine) = scheduler::current()
+            && (*lock).is_written_by_caller()
             && held::take_newest(&raw mut (*lock).hold, Identity::of(coroutine))
         {
-            (*lock).leave(Purpose::Lock);
+            (*lock).leave(Seat::Writer);
             return Outcome::DONE;
         }
         release_any(lock, position, Purpose::Lock)
     }
 }
 
-/// A writer that has gone with a plain store finds that the lock is contended: what it has taken away comes back, and who waits is woken if need be.
+/// Who has entered in generated code, as a writer or the first reader, goes again, because the other may be in.
+#[cold]
+pub unsafe fn give_way(lock: *mut Lock, as_reader: bool) {
+    let seat = if as_reader {
+        Seat::FirstReader
+    } else {
+        Seat::Writer
+    };
+    // SAFETY: the caller owns a reference.
+    unsafe { (*lock).leave(seat) }
+}
+
+/// Gives up a lock that the caller holds to read.
+pub unsafe fn release_of_reader(lock: *mut Lock, position: u32) -> Outcome {
+    // SAFETY: passed on.
+    unsafe { release_any(lock, position, Purpose::ReadLock) }
+}
+
+/// Who has gone with a plain store finds that the lock is contended: what that has taken away comes back, and who waits is woken if need be.
 #[cold]
 pub unsafe fn settle(lock: *mut Lock) {
     // SAFETY: the caller owns a reference.
     unsafe {
         let this = &*lock;
+        let caller = Identity::of_caller();
         this.base.lock.lock();
+        this.take_first_out(caller.holder);
         let mut next = Next::Nobody;
         if !this.waiters.is_empty() {
             if this.state.load(Relaxed) & QUEUED == 0 {
@@ -340,7 +397,7 @@ pub unsafe fn settle(lock: *mut Lock) {
 
 /// Gives up a lock that the caller holds.
 #[inline(never)]
-pub unsafe fn release_any(lock: *mut Lock, position: u32, purpose: Purpose) -> Outcome {
+unsafe fn release_any(lock: *mut Lock, position: u32, purpose: Purpose) -> Outcome {
     // SAFETY: the caller owns a reference.
     unsafe {
         let this = &*lock;
@@ -351,10 +408,11 @@ pub unsafe fn release_any(lock: *mut Lock, position: u32, purpose: Purpose) -> O
             };
             return this.not_held(operation, position);
         };
-        if purpose == Purpose::ReadLock {
-            held::free_of_reader(hold);
-        }
-        this.leave(purpose);
+        let seat = match purpose {
+            Purpose::ReadLock => take_reader_s_link(lock, hold),
+            _ => Seat::Writer,
+        };
+        this.leave(seat);
         Outcome::DONE
     }
 }
@@ -425,11 +483,11 @@ pub enum Holders {
 /// Who is in, for reports.
 pub unsafe fn holders(lock: *const Lock) -> Holders {
     // SAFETY: somebody owns a reference.
-    let state = unsafe { (*lock).state.load(Relaxed) };
-    match state >> SHIFT {
-        0 => Holders::Nobody,
-        count if state & SHARED != 0 => Holders::Readers(count),
-        writer => held::coroutine_id(writer).map_or(Holders::Thread, Holders::Coroutine),
+    let (state, readers) = unsafe { ((*lock).state.load(Relaxed), (*lock).readers()) };
+    match (readers, state >> SHIFT) {
+        (0, 0) => Holders::Nobody,
+        (0, writer) => held::coroutine_id(writer).map_or(Holders::Thread, Holders::Coroutine),
+        (count, _) => Holders::Readers(count),
     }
 }
 
@@ -440,27 +498,32 @@ pub unsafe fn writer_ended(lock: *mut Lock, failed: bool) {
         if failed {
             (*lock).poisoned.store(true, Relaxed);
         }
-        holder_ended(lock, Purpose::Lock, failed);
+        holder_ended(lock, Seat::Writer, failed);
     }
 }
 
 /// A reader has ended; its hold is no longer in a list.
-pub unsafe fn reader_ended(lock: *mut Lock, failed: bool) {
+pub unsafe fn reader_ended(lock: *mut Lock, hold: *mut Hold, failed: bool) {
     // SAFETY: passed on.
-    unsafe { holder_ended(lock, Purpose::ReadLock, failed) }
+    unsafe { holder_ended(lock, take_reader_s_link(lock, hold), failed) }
 }
 
 /// One that failed goes; one that did not stays in for ever.
-unsafe fn holder_ended(lock: *mut Lock, purpose: Purpose, failed: bool) {
+unsafe fn holder_ended(lock: *mut Lock, seat: Seat, failed: bool) {
     // SAFETY: the object of a hold is alive: owned, or orphaned and freed by its last hold.
     unsafe {
         let this = &*lock;
         this.base.lock.lock();
         let next = if failed {
-            this.take_out(purpose);
+            match seat {
+                Seat::FirstReader => {
+                    this.take_first_out(this.first_reader.swap(NOBODY, Release));
+                }
+                _ => this.take_out(seat),
+            }
             this.choose_next()
         } else {
-            this.lost.set(this.lost.get() + 1);
+            this.lost.set(this.lost.get().saturating_add(1));
             Next::Nobody
         };
         let free = this.orphaned.get() && this.is_abandoned();
@@ -497,7 +560,28 @@ unsafe fn wake_next(lock: *mut Lock, next: Next) {
     }
 }
 
-/// The link for one that has entered.
+/// What of the state stands for a holder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Seat {
+    Writer,
+    FirstReader,
+    Reader,
+}
+
+/// The link of a reader, which is in no list any more, is given back before the lock is given up; where the reader is.
+unsafe fn take_reader_s_link(lock: *mut Lock, hold: *mut Hold) -> Seat {
+    // SAFETY: it was a reader's hold of this lock.
+    unsafe {
+        if ptr::eq(hold, &raw const (*lock).hold) {
+            (*hold).set_purpose(Purpose::Lock);
+            return Seat::FirstReader;
+        }
+        held::free_of_reader(hold);
+        Seat::Reader
+    }
+}
+
+/// The link for one that has entered, other than the first reader.
 unsafe fn hold_of(lock: *mut Lock, purpose: Purpose) -> *mut Hold {
     // SAFETY: the caller owns a reference to the lock.
     unsafe {
@@ -522,18 +606,25 @@ fn is_free(state: u64) -> bool {
 #[inline(always)]
 fn with(state: u64, purpose: Purpose, holder: Holder) -> Option<u64> {
     match purpose {
-        Purpose::ReadLock if is_free(state) => Some(state | SHARED | ONE_READER),
-        Purpose::ReadLock if state & (SHARED | HANDED) == SHARED => Some(state + ONE_READER),
-        Purpose::ReadLock => None,
+        Purpose::ReadLock => {
+            let may_enter = is_free(state) || state & (SHARED | HANDED) == SHARED;
+            may_enter.then(|| with_reader(state))
+        }
         _ => is_free(state).then_some(state | written_by(holder)),
     }
 }
 
-/// The state with one holder less.
+/// The state with one reader more.
 #[inline(always)]
-fn without(state: u64, purpose: Purpose) -> u64 {
-    match purpose {
-        Purpose::ReadLock if state & !FLAGS != SHARED | ONE_READER => state - ONE_READER,
+fn with_reader(state: u64) -> u64 {
+    (state | SHARED) + ONE_READER
+}
+
+/// The state with one holder less that is in it.
+#[inline(always)]
+fn without(state: u64, seat: Seat) -> u64 {
+    match seat {
+        Seat::Reader if state & !FLAGS != SHARED | ONE_READER => state - ONE_READER,
         _ => state & FLAGS,
     }
 }
@@ -576,13 +667,64 @@ impl Lock {
             .is_ok()
     }
 
+    /// Lets the first reader in.
+    #[inline(always)]
+    fn enter_first(&self, holder: Holder) -> bool {
+        if !self.may_be_read()
+            || (self
+                .first_reader
+                .compare_exchange(NOBODY, holder, AcqRel, Relaxed))
+            .is_err()
+        {
+            return false;
+        }
+        fence_of_swap();
+        let stays = self.may_be_read();
+        if !stays {
+            self.leave_first();
+        }
+        stays
+    }
+
+    /// Whether a first reader may be in.
+    #[inline(always)]
+    fn may_be_read(&self) -> bool {
+        let state = self.state.load(Acquire);
+        (state == FREE || state & SHARED != 0) && !self.contended.load(Relaxed)
+    }
+
+    /// Whether a writer that has just entered need not go again because of the first reader; if it need, it has gone.
+    #[inline(always)]
+    fn stays_to_write(&self) -> bool {
+        fence_of_swap();
+        let stays = self.is_mutex || self.first_reader.load(Acquire) == NOBODY;
+        if !stays {
+            self.leave(Seat::Writer);
+        }
+        stays
+    }
+
+    /// How many readers are in. Under the spin lock, or while nothing runs.
+    fn readers(&self) -> u64 {
+        let state = self.state.load(Acquire);
+        let counted = if state & SHARED != 0 {
+            state >> SHIFT
+        } else {
+            0
+        };
+        match self.first_reader.load(Acquire) {
+            first if first == self.counted_first.get() => counted,
+            _ => counted + 1,
+        }
+    }
+
     /// Lets a holder in if nobody is in the way.
     #[inline(always)]
     fn enter(&self, purpose: Purpose, holder: Holder, attempt: Attempt) -> bool {
         let mut state = self.state.load(Relaxed);
         while let Some(next) = with(state, purpose, holder) {
             if self.change(state, attempt.settled(next)) {
-                return true;
+                return purpose == Purpose::ReadLock || self.stays_to_write();
             }
             state = self.state.load(Relaxed);
         }
@@ -607,6 +749,46 @@ impl Lock {
         FENCES.fetch_add(1, Relaxed);
         self.contended.store(true, Relaxed);
         heavy_fence();
+        loop {
+            let first = self.first_reader.load(Acquire);
+            let state = self.state.load(Relaxed);
+            let is_written = state & SHARED == 0 && state & !FLAGS != FREE;
+            if first == NOBODY {
+                return;
+            }
+            if !is_written && self.change(state, with_reader(state)) {
+                self.counted_first.set(first);
+                return;
+            }
+            spin_loop();
+        }
+    }
+
+    /// The first reader goes.
+    #[inline(always)]
+    fn leave_first(&self) {
+        self.first_reader.store(NOBODY, Release);
+        self.look_at_mark();
+    }
+
+    /// Behind a plain store with which somebody has gone.
+    #[inline(always)]
+    fn look_at_mark(&self) {
+        light_fence();
+        if self.contended.load(Relaxed) {
+            // SAFETY: the caller owns a reference.
+            unsafe { settle(ptr::from_ref(self).cast_mut()) };
+        }
+    }
+
+    /// Counts a first reader out, if that is who it is, has gone, and was counted in. Under the spin lock.
+    fn take_first_out(&self, holder: Holder) {
+        let is_counted = self.counted_first.get() == holder && holder != NOBODY;
+        // One that is in may have tried to write.
+        if is_counted && self.first_reader.load(Relaxed) != holder {
+            self.counted_first.set(NOBODY);
+            self.take_out(Seat::Reader);
+        }
     }
 
     /// Lets a holder in, or sets [`QUEUED`] because somebody is in the way. Under the spin lock.
@@ -627,7 +809,10 @@ impl Lock {
 
     /// Lets a reader in once more, past those who wait for it to go. Under the spin lock: who lets in the next writer must see it.
     fn enter_again(&self) {
-        self.state.fetch_add(ONE_READER, Relaxed);
+        let mut state = self.state.load(Relaxed);
+        while !self.change(state, with_reader(state)) {
+            state = self.state.load(Relaxed);
+        }
     }
 
     /// What one adds to the state that is about to wait. Under the spin lock.
@@ -654,19 +839,17 @@ impl Lock {
 
     /// Counts a holder out, and lets in or wakes who is next.
     #[inline(always)]
-    fn leave(&self, purpose: Purpose) {
-        if purpose != Purpose::ReadLock && !self.contended.load(Relaxed) {
+    fn leave(&self, seat: Seat) {
+        if seat == Seat::FirstReader {
+            return self.leave_first();
+        }
+        if seat == Seat::Writer && !self.contended.load(Relaxed) {
             self.state.store(FREE, Release);
-            light_fence();
-            if self.contended.load(Relaxed) {
-                // SAFETY: the caller owns a reference.
-                unsafe { settle(ptr::from_ref(self).cast_mut()) };
-            }
-            return;
+            return self.look_at_mark();
         }
         let mut state = self.state.load(Relaxed);
-        while purpose != Purpose::ReadLock || state & QUEUED == 0 {
-            let left = without(state, purpose);
+        while seat == Seat::Writer || state & QUEUED == 0 {
+            let left = without(state, seat);
             if self.change(state, left) {
                 if left & (QUEUED | WOKEN) == QUEUED {
                     self.pass_on(None);
@@ -675,17 +858,17 @@ impl Lock {
             }
             state = self.state.load(Relaxed);
         }
-        self.pass_on(Some(purpose));
+        self.pass_on(Some(seat));
     }
 
     /// Lets in or wakes who is next, where somebody waited a moment ago; counts a holder out before, if there is still one to.
     #[inline(never)]
-    fn pass_on(&self, leaving: Option<Purpose>) {
+    fn pass_on(&self, leaving: Option<Seat>) {
         // SAFETY: the caller owns a reference, those that wait too.
         unsafe {
             self.base.lock.lock();
-            if let Some(purpose) = leaving {
-                self.take_out(purpose);
+            if let Some(seat) = leaving {
+                self.take_out(seat);
             }
             let next = self.choose_next();
             self.base.lock.unlock();
@@ -694,9 +877,9 @@ impl Lock {
     }
 
     /// Counts a holder out. Under the spin lock.
-    fn take_out(&self, purpose: Purpose) {
+    fn take_out(&self, seat: Seat) {
         let mut state = self.state.load(Relaxed);
-        while !self.change(state, without(state, purpose)) {
+        while !self.change(state, without(state, seat)) {
             state = self.state.load(Relaxed);
         }
     }
@@ -768,11 +951,11 @@ impl Lock {
     /// Whether nobody is in who could still go. Under the spin lock, of an orphan: nobody enters, and nobody waits.
     fn is_abandoned(&self) -> bool {
         let state = self.state.load(Acquire) & !FLAGS;
-        let holders = match state {
-            FREE => 0,
-            _ if state & SHARED != 0 => state >> SHIFT,
-            _ => 1,
+        let holders = match (self.readers(), state) {
+            (0, FREE) => 0,
+            (0, _) => 1,
+            (count, _) => count,
         };
-        holders == self.lost.get()
+        holders == u64::from(self.lost.get())
     }
 }

@@ -3,7 +3,6 @@
 use super::{atomic, lock, once, semaphore, wait_group};
 use crate::scheduler::Outcome;
 use crate::unwind;
-use crate::waiter::Purpose;
 use atomic::Atomic;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -87,14 +86,19 @@ pub unsafe extern "C" fn echo_lock_settle(lock: *mut u8) {
     unsafe { lock::settle(lock.cast()) }
 }
 
+pub unsafe extern "C" fn echo_rwlock_give_way(lock: *mut u8, as_reader: i32) {
+    // SAFETY: see above.
+    unsafe { lock::give_way(lock.cast(), as_reader != 0) }
+}
+
 pub unsafe fn echo_rwlock_read_lock(lock: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::acquire_any(lock.cast(), position as u32, Purpose::ReadLock) }
+    unsafe { lock::acquire_to_read(lock.cast(), position as u32) }
 }
 
 pub unsafe fn echo_rwlock_read_unlock(lock: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
-    unsafe { lock::release_any(lock.cast(), position as u32, Purpose::ReadLock) }
+    unsafe { lock::release_of_reader(lock.cast(), position as u32) }
 }
 
 pub unsafe extern "C" fn echo_atomic_new(value: i64) -> *mut u8 {
