@@ -628,8 +628,10 @@ ECHO_RAISE void echo_rwlock_read_unlock(void *lock, int32_t position);
 ECHO_RAISE void echo_rwlock_get(void *lock, void *out, int32_t position);
 ECHO_RAISE void echo_rwlock_set(void *lock, void *value, int32_t position);
 ECHO_PLAIN bool echo_rwlock_is_poisoned(void *lock);
-/** Of either kind: a writer that has gone with a plain store finds that others have come to wait. */
+/** Of either kind: who has gone with a plain store finds that others have come to wait. */
 ECHO_PLAIN void echo_lock_settle(void *lock);
+/** A writer or a first reader has entered, and goes again because the other may be in. */
+ECHO_PLAIN void echo_rwlock_give_way(void *lock, int32_t as_reader);
 ECHO_PLAIN void *echo_atomic_new(int64_t value);
 ECHO_PLAIN int64_t echo_atomic_load(void *atomic);
 ECHO_PLAIN void echo_atomic_store(void *atomic, int64_t value);
