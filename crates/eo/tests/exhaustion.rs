@@ -65,7 +65,7 @@ fn check(run: &Output, expected: &str) {
 #[test]
 fn a_spawn_that_finds_no_memory_fails() {
     let programs = [("spawns", "wait"), ("unstarted", "add")];
-    let runs = programs.map(|program| ["1", "2"].map(|workers| (program, workers)));
+    let runs = programs.map(|program| ["1", "2", "64"].map(|workers| (program, workers)));
     for ((name, entry), workers) in runs.into_iter().flatten() {
         let run = run(name, workers, 300);
         assert_eq!(
@@ -83,6 +83,20 @@ fn a_spawn_that_finds_no_memory_fails() {
             );
         }
     }
+}
+
+/// Each of them recycles its own, and takes more from the system than it needs at the time.
+#[test]
+fn many_workers_find_as_much_memory_as_one() {
+    let [of_one, of_many] = ["1", "64"].map(|workers| {
+        let run = run("crowd", workers, 300);
+        let output = String::from_utf8_lossy(&run.stdout).into_owned();
+        output
+            .trim()
+            .parse::<usize>()
+            .unwrap_or_else(|_| panic!("{run:?}"))
+    });
+    assert!(of_many > of_one / 2, "{of_many} instead of {of_one}");
 }
 
 #[test]

@@ -308,7 +308,8 @@ unsafe fn post(
             return None;
         }
         let id = worker.take_id();
-        let future = create_sized(bytes, entry.cast(), state, id + 1, position)?;
+        let create = || create_sized(bytes, entry.cast(), state, id + 1, position);
+        let future = create().or_else(|| worker.gather().then(create)?)?;
         let args_bytes = size_of_value((*entry).args);
         copy_value(args, result_slot(future), args_bytes as u32);
         claim(future).publish();

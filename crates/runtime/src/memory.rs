@@ -119,6 +119,19 @@ impl Batches {
         (!list.first.is_null()).then_some(list)
     }
 
+    /// The first [`STEP_BYTES`] of a range of such pieces: the rest is for others.
+    fn pop_range(&mut self, piece_bytes: usize) -> Option<List> {
+        let range = self.ranges.last_mut()?;
+        let step = range
+            .fresh
+            .wrapping_add(STEP_BYTES / piece_bytes * piece_bytes);
+        if step >= range.fresh_end {
+            return self.ranges.pop();
+        }
+        let first = std::mem::replace(&mut range.fresh, step);
+        Some(List::range(first, step))
+    }
+
     /// Whether a trim of the first `count` is likely to find free pages.
     fn is_worth_a_trim(&self, count: usize) -> bool {
         count > self.settled + self.settled / 4 + FEW_BATCHES
@@ -133,6 +146,8 @@ impl Default for Batches {
 
 /// Pieces are sorted and given back by regions of this size: so much is done at a time, and several threads find some of it later.
 const REGION_BYTES: usize = 1 << 20;
+/// A thread takes so much at a time of a range that belongs to none.
+const STEP_BYTES: usize = 64 << 10;
 /// Not worth a trim.
 const FEW_BATCHES: usize = 16;
 const PAGE_BYTES: usize = 4096;
@@ -327,7 +342,7 @@ impl Magazine {
             self.current.add_pieces(pieces);
         } else {
             if !self.current.has_range() {
-                self.current = depot.pop(|batches| batches.ranges.pop())?;
+                self.current = depot.pop(|batches| batches.pop_range(depot.bytes))?;
             }
             self.current.cut(depot);
         }
@@ -506,6 +521,27 @@ fn unmap_kept(kept: &mut usize) {
     }
 }
 
+/// What the system's allocator reserves of address space for an arena, of which it makes several for each processor.
+const ARENA_BYTES: u64 = 64 << 20;
+
+/// So many it does not make on small machines either.
+const FEW_ARENAS: u64 = 8;
+
+/// Where address space is limited, has arenas take no more than an eighth of it. Before there are threads.
+pub fn limit_arenas() {
+    let mut limit = libc::rlimit {
+        rlim_cur: libc::RLIM_INFINITY,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the place is valid.
+    unsafe { libc::getrlimit(libc::RLIMIT_AS, &raw mut limit) };
+    let arenas = limit.rlim_cur / 8 / ARENA_BYTES;
+    if arenas < FEW_ARENAS {
+        // SAFETY: always allowed.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, arenas.max(1) as i32) };
+    }
+}
+
 /// The system's allocator for what Rust's libraries allocate. They end the process when there is no memory, so they get what was kept back as well.
 struct WithKept;
 
@@ -560,7 +596,7 @@ static DEPOTS: [Depot; CLASSES] =
     small_depots!(0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23);
 
 thread_local! {
-    /// Has no destructor: reading it is one instruction. Workers call [`thread_ends`]; what other threads leave behind is lost.
+    /// Has no destructor: reading it is one instruction. Workers call [`give_all`] when they end; what other threads leave behind is lost.
     static MAGAZINES: UnsafeCell<[Magazine; CLASSES]> = const { UnsafeCell::new([Magazine::EMPTY; CLASSES]) };
 }
 
@@ -696,8 +732,8 @@ pub fn trim(attend: &mut dyn FnMut()) -> bool {
     DEPOTS.iter().fold(false, trim)
 }
 
-/// Keeps what the ending thread has recycled for others.
-pub fn thread_ends() {
+/// Gives what the calling thread has recycled to all.
+pub fn give_all() {
     MAGAZINES.with(|magazines| {
         // SAFETY: this thread's own.
         let magazines = unsafe { &mut *magazines.get() };

@@ -41,11 +41,13 @@ const CONTROL: usize = SEGMENT_BYTES.len();
 const KINDS: usize = CONTROL + 1;
 const BLOCK_BYTES: [usize; KINDS] = [384, 512, 768, 1024, 2048, 4096, size_of::<Coroutine>()];
 
+/// A worker's first slab of a kind is so large, each of the next ones twice as large as the one before, up to the most: of many workers most need little.
+const LEAST_SLAB_BYTES: usize = 64 << 10;
 const SLAB_BYTES: usize = 1 << 20;
-/// From the fifth on, slabs of a worker are so large, and made of huge pages if the system has them: what has grown so far is likely to grow further, and
+/// From the eighth on, when they are some megabytes, slabs are so large, and made of huge pages if the system has them: what has grown so far is likely to grow further, and
 /// the first touch of 512 pages one by one takes several times as long as that of one as large.
 const HUGE_SLAB_BYTES: usize = 16 << 20;
-const SLABS_BEFORE_HUGE: u32 = 4;
+const SLABS_BEFORE_HUGE: u32 = 7;
 /// Blocks that move between a worker and the depot at a time.
 const BATCH: usize = 64;
 /// Stack kept for the cleanups after an overflow.
@@ -251,10 +253,7 @@ impl Cache {
             ..SLABS_BEFORE_HUGE => None,
             _ => huge_slab(),
         }
-        .map_or_else(
-            || node_memory::map(SLAB_BYTES, Purpose::Pieces).map(|slab| (slab, SLAB_BYTES)),
-            Ok,
-        )?;
+        .map_or_else(|| slab_after(self.slabs[kind]), Ok)?;
         self.slabs[kind] += 1;
         SLABS.fetch_add(1, Ordering::Relaxed);
         let count = bytes / BLOCK_BYTES[kind];
@@ -529,8 +528,8 @@ impl Cache {
         }
     }
 
-    /// Gives everything to the depots and the pools.
-    pub fn empty(&mut self) {
+    /// Gives what is free to the depots and the pools, but for what is kept for the time when there is no memory.
+    pub fn give_all(&mut self) {
         let spare = std::mem::replace(&mut self.spare, ptr::null_mut());
         if !spare.is_null() {
             // SAFETY: it has ended, and has a segment.
@@ -540,15 +539,27 @@ impl Cache {
             .iter_mut()
             .zip(&DEPOTS)
             .for_each(|(blocks, depot)| blocks.empty(depot));
-        if self.last_big != 0 {
-            let last = std::mem::take(&mut self.last_big);
-            self.big.bases.push(last);
-        }
         for kind in [StackKind::Big, StackKind::Pages] {
             let stacks = self.list(kind).take_above(0);
             kind.return_home(&stacks);
         }
     }
+
+    /// As [`give_all`](Self::give_all), and that, too.
+    pub fn empty(&mut self) {
+        if self.last_big != 0 {
+            let last = std::mem::take(&mut self.last_big);
+            self.big.bases.push(last);
+        }
+        self.give_all();
+    }
+}
+
+/// A slab for who has had so many; a smaller one where there is less memory.
+fn slab_after(slabs: u32) -> Result<(*mut u8, usize), OutOfMemory> {
+    let bytes = (LEAST_SLAB_BYTES << slabs.min(SLABS_BEFORE_HUGE)).min(SLAB_BYTES);
+    let map = |bytes| Ok((node_memory::map(bytes, Purpose::Pieces)?, bytes));
+    map(bytes).or_else(|OutOfMemory| map(LEAST_SLAB_BYTES))
 }
 
 /// A slab of huge pages, if there is so much memory.
@@ -750,19 +761,10 @@ pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) -> bool {
             AtomicLearned::of(&raw mut (*(*coroutine).entry).learned_class)
                 .learn((*coroutine).class as u32 + 1);
         }
-        give_big(coroutine).is_ok()
+        let worker = scheduler::current_worker().expect("coroutines run on workers");
+        let base = worker.find(|cache| cache.take_stack(StackKind::Big));
+        base.map(|base| set_big(coroutine, base)).is_ok()
     }
-}
-
-/// # Safety
-/// As for [`grow`].
-unsafe fn give_big(coroutine: *mut Coroutine) -> Result<(), OutOfMemory> {
-    // SAFETY: promised by the caller.
-    unsafe {
-        let base = scheduler::worker_cache().take_stack(StackKind::Big)?;
-        set_big(coroutine, base);
-    }
-    Ok(())
 }
 
 /// # Safety
@@ -807,8 +809,11 @@ pub unsafe extern "C" fn save_preempted(
         if is_unwinding && scheduler::worker_cache().last_big == 0 {
             return ptr::null_mut();
         }
-        if (*coroutine).big_limit == 0 && give_big(coroutine).is_err() {
-            return ptr::null_mut();
+        if (*coroutine).big_limit == 0 {
+            let Ok(base) = scheduler::worker_cache().take_stack(StackKind::Big) else {
+                return ptr::null_mut();
+            };
+            set_big(coroutine, base);
         }
         let on_big = (*coroutine).limit == (*coroutine).big_limit;
         let top = if on_big {

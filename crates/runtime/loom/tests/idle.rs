@@ -22,7 +22,7 @@ struct Program {
 impl Program {
     fn new(workers: usize, external: usize) -> Arc<Program> {
         Arc::new(Program {
-            idle: Idle::new(&[workers]),
+            idle: Idle::new(&[workers], workers),
             parkers: [(); 2].map(|()| Parker::new()),
             injected: AtomicUsize::new(0),
             external: AtomicUsize::new(external),

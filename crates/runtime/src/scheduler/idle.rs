@@ -43,10 +43,9 @@ pub struct Idle {
 }
 
 impl Idle {
-    /// For so many workers on each node.
-    pub fn new(workers: &[usize]) -> Idle {
+    /// For so many workers on each node, and processors in all.
+    pub fn new(workers: &[usize], processors: usize) -> Idle {
         let count: usize = workers.iter().sum();
-        let processors = std::thread::available_parallelism().map_or(count, usize::from);
         Idle {
             most_searchers: count.min(processors).max(2) / 2,
             sleepers: Mutex::new(Sleepers::new(workers)),

@@ -40,6 +40,7 @@
 //! good for what that leaves waiting. There is one scheduler at a time in a process.
 
 pub mod deque;
+mod gather;
 mod idle;
 mod injector;
 mod monitor;
@@ -58,7 +59,7 @@ use crate::coroutine::{Completion, Ended, Identity, State, UnlockHook};
 use crate::deadlines;
 use crate::door;
 use crate::failure::{Failure, FailureKind};
-use crate::memory::OutOfMemory;
+use crate::memory::{self, OutOfMemory};
 use crate::node_memory;
 use crate::outcome;
 use crate::sanitize::sync::{Condvar, Mutex};
@@ -247,7 +248,7 @@ pub fn create(position: u32) -> Result<*mut Coroutine, OutOfMemory> {
     // SAFETY: a worker's cache is used on its own thread only. The block is free, hence ours.
     unsafe {
         let (coroutine, id) = match current_worker() {
-            Some(worker) => (worker.own().cache.take_control()?, worker.take_id()),
+            Some(worker) => (worker.find(Cache::take_control)?, worker.take_id()),
             None => (
                 OUTSIDERS.lock().take_control()?,
                 NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -491,6 +492,8 @@ pub struct Scheduler {
     threads: Mutex<usize>,
     thread_ended: Condvar,
     monitor_bell: monitor::Bell,
+    /// When workers that found no memory have last asked the others; held by the one that asks.
+    gathering: Mutex<u64>,
 }
 
 /// How long the end of a program waits for coroutines that do not give up their worker.
@@ -512,6 +515,7 @@ impl Scheduler {
         HAS_RUN.store(true, Ordering::Relaxed);
         NEXT_ID.store(0, Ordering::Relaxed);
         door::enable_heavy_fence();
+        memory::limit_arenas();
         // Other threads may start coroutines as soon as there is a scheduler; when those have ended, that is not the end.
         external_begin();
         // Workers whose thread does not exist yet count as asleep; the first wake-up starts the thread.
@@ -558,7 +562,7 @@ impl Scheduler {
                 .flat_map(|(node, on_it)| on_it.workers.clone().map(move |index| (index, node)))
                 .map(|(index, node)| Worker::new(index, node, workers))
                 .collect(),
-            idle: Idle::new(&nodes.worker_counts()),
+            idle: Idle::new(&nodes.worker_counts(), topology::processors()),
             nodes,
             stopping: AtomicBool::new(false),
             wake_ups: AtomicU64::new(0),
@@ -567,6 +571,7 @@ impl Scheduler {
             threads: Mutex::new(0),
             thread_ended: Condvar::new(),
             monitor_bell: monitor::Bell::default(),
+            gathering: Mutex::new(0),
         }));
         for worker in &scheduler.workers {
             worker.join_scheduler(scheduler);

@@ -117,8 +117,14 @@ pub fn default_workers() -> usize {
             let nodes = &Topology::of_machine().nodes;
             nodes.iter().map(|node| node.cpus.len()).sum()
         }
-        None => std::thread::available_parallelism().map_or(1, usize::from),
+        None => processors(),
     }
+}
+
+/// The CPUs this process may use, limits of its container included. Asked for once: the system reads several files for that.
+pub fn processors() -> usize {
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 /// A folder to read instead of `/sys`, to try out another machine, all of whose CPUs count as usable.

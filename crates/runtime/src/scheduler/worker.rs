@@ -46,6 +46,8 @@ const DUE_TIMERS: u8 = 1;
 const DUE_PREEMPTED: u8 = 2;
 const DUE_TRIM: u8 = 4;
 const DUE_END: u8 = 8;
+/// Until it is done.
+const DUE_FREE: u8 = 16;
 /// A queue of so many is taken from at once: moving half of it pays anyhow.
 pub const LONG_QUEUE: u32 = 32;
 /// Coroutines that become ready between two wake-ups that turned out useless: at first, and at most.
@@ -64,7 +66,7 @@ const SPAWN_STEP: usize = 256;
 /// Where so many wait to be started, or in the injector, what computes is not put behind them.
 const CROWD: usize = 128;
 /// Stack of a worker's thread: runtime functions run there.
-const THREAD_STACK_BYTES: usize = 2 << 20;
+const THREAD_STACK_BYTES: usize = 512 << 10;
 
 /// Shared part first; `own` belongs to the worker's thread.
 #[repr(align(128))]
@@ -400,7 +402,8 @@ impl Worker {
                 own.tombstones = own.tombstones.saturating_sub(1);
                 return None;
             }
-            let Ok(coroutine) = self.own().cache.take_for(future::entry(future)) else {
+            let entry = future::entry(future);
+            let Ok(coroutine) = self.find(|cache| cache.take_for(entry)) else {
                 self.expect_no_memory();
                 future::fail_to_start(future);
                 return None;
@@ -411,6 +414,50 @@ impl Worker {
             (*coroutine).set_state(State::Ready);
             Some(coroutine)
         }
+    }
+
+    /// What `find` finds in the worker's memory; when there is none, of what the other workers have given.
+    ///
+    /// # Safety
+    /// On this worker's thread, where nothing of its memory is in use.
+    #[inline]
+    pub unsafe fn find<T>(
+        &self,
+        find: impl Fn(&mut Cache) -> Result<T, OutOfMemory>,
+    ) -> Result<T, OutOfMemory> {
+        // SAFETY: promised by the caller; not kept across calls.
+        let found = find(unsafe { &mut self.own().cache });
+        if found.is_err() && self.gather() {
+            // SAFETY: as above.
+            return find(unsafe { &mut self.own().cache });
+        }
+        found
+    }
+
+    /// There is no memory: whether there may be some now. As for [`find`](Self::find).
+    #[cold]
+    pub fn gather(&self) -> bool {
+        self.scheduler().gather(self)
+    }
+
+    /// Gives what it recycles to all. As for [`find`](Self::find).
+    pub(super) fn give_free(&self) {
+        // SAFETY: promised by the caller; not kept across calls.
+        unsafe { self.own().cache.give_all() };
+        memory::give_all();
+        self.due.fetch_and(!DUE_FREE, Ordering::Release);
+    }
+
+    /// For a worker that finds no memory: has this one give what it recycles, as soon as what runs here comes back.
+    pub(super) fn ask_for_free(&self) {
+        self.due.fetch_or(DUE_FREE, Ordering::Relaxed);
+        self.parker.notify();
+        self.request_preemption();
+    }
+
+    /// Whether it has not done so yet.
+    pub(super) fn owes_free(&self) -> bool {
+        self.due.load(Ordering::Acquire) & DUE_FREE != 0
     }
 
     /// Whether a coroutine that is spawned now is likely to find memory when it starts.
@@ -645,7 +692,7 @@ impl Worker {
             unsafe { self.own().cache.empty() };
             self.pieces.set(ptr::null_mut());
             in_place::free_records(self);
-            memory::thread_ends();
+            memory::give_all();
             arch::set_worker(ptr::null_mut());
         }));
         if result.is_err() {
@@ -707,7 +754,7 @@ impl Worker {
     fn execute(&self, coroutine: *mut Coroutine) {
         // SAFETY: a coroutine taken from a queue belongs to the worker until it is parked or queued again.
         unsafe {
-            if (*coroutine).rsp == 0 && self.own().cache.attach_stack(coroutine).is_err() {
+            if (*coroutine).rsp == 0 && self.find(|cache| cache.attach_stack(coroutine)).is_err() {
                 self.fail_to_start(coroutine);
                 return;
             }

@@ -1,8 +1,8 @@
 //! What a worker runs next: see the fairness of [`scheduler`](crate::scheduler).
 
 use super::{
-    DUE_END, DUE_PREEMPTED, DUE_TIMERS, DUE_TRIM, FAIRNESS_PERIOD, MAX_STREAK, SPAWN_AHEAD,
-    SPAWN_STEP, Worker,
+    DUE_END, DUE_FREE, DUE_PREEMPTED, DUE_TIMERS, DUE_TRIM, FAIRNESS_PERIOD, MAX_STREAK,
+    SPAWN_AHEAD, SPAWN_STEP, Worker,
 };
 use crate::arch;
 use crate::coroutine::Coroutine;
@@ -49,13 +49,16 @@ impl Worker {
     /// Does what is due; a preempted coroutine if that is.
     #[cold]
     fn next_due(&self) -> Option<*mut Coroutine> {
-        let due = self.due.fetch_and(DUE_END, Ordering::Relaxed);
+        let due = self.due.fetch_and(DUE_END | DUE_FREE, Ordering::Relaxed);
         if due & DUE_TIMERS != 0 {
             self.expire_timers();
         }
         if due & DUE_TRIM != 0 {
             // SAFETY: on this worker's thread; not kept across calls.
             unsafe { self.own().cache.trim() };
+        }
+        if due & DUE_FREE != 0 {
+            self.give_free();
         }
         if due & DUE_PREEMPTED == 0 {
             return None;
