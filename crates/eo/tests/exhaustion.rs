@@ -111,6 +111,7 @@ fn megabytes(name: &str) -> Vec<usize> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut child = Command::new(build(name, folder.path()))
         .env("ECHO_WORKERS", "2")
+        .env("ECHO_CHECK_LEAKS", "1")
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");
@@ -138,6 +139,16 @@ fn bursts_give_their_memory_back() {
     // What stays is the small pieces that are not worth a system call, and the program itself.
     assert!(after_parked < parked / 4, "{megabytes:?} MB");
     assert!(after_deep < deep / 2, "{megabytes:?} MB");
+}
+
+/// What they have on their stacks stays, however they wake; those that wait for ever are cancelled.
+#[test]
+fn coroutines_that_stay_parked_give_back_what_they_used_before() {
+    let megabytes = megabytes("shallow");
+    let [deep, shallow, _] = megabytes[..] else {
+        panic!("{megabytes:?}");
+    };
+    assert!(shallow < deep / 4, "{megabytes:?} MB");
 }
 
 #[test]

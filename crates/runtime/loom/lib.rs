@@ -21,6 +21,7 @@ mod runtime {
     pub mod future;
     pub mod outcome;
     pub mod panic;
+    pub mod parked;
     pub mod select;
     pub mod timer;
     pub mod waiter;

@@ -10,6 +10,7 @@
 //! node_memory memory on the NUMA nodes, and what belongs to each
 //! memory      recycled pieces of memory
 //! os_thread   the threads of workers and of the monitor
+//! parked      big segments of coroutines that stay parked
 //! stack       segments, big segments, page stacks, control blocks' memory
 //! outcome     what a runtime function tells its stub: return, yield, park, raise
 //! failure     why a coroutine failed; reports of failures
@@ -52,6 +53,7 @@ mod node_memory;
 mod os_thread;
 pub mod outcome;
 pub mod panic;
+mod parked;
 pub mod position;
 pub mod program;
 pub mod random;

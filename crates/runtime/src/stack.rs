@@ -7,11 +7,12 @@
 //!
 //! ```text
 //! first segment   [ slack 352 | limit … usable … top ]
-//! big segment     [ slack 1024 | reserve 16 KiB | calls in place | limit … usable … top ]
+//! big segment     [ slack 1024 | reserve 16 KiB | calls in place | limit … usable … top | record 64 ]
 //! page stack      [ guard page | slack 1024 | reserve 16 KiB | limit … top ]
 //! ```
 //! A big segment belongs to a coroutine as long as it uses it: until it parks on the first segment, or ends. What recursions have left committed of the free ones is given
-//! back once a second, whether they are used again or not ([`Cache::trim`], [`trim`]): otherwise each would sooner or later keep what the deepest of all has needed.
+//! back once a second, whether they are used again or not ([`Cache::trim`], [`trim`]): otherwise each would sooner or later keep what the deepest of all has needed. So is what
+//! coroutines that stay parked on theirs do not use any more ([`shrink`], [`parked`](crate::parked)).
 //!
 //! What cannot be had for want of memory is an [`OutOfMemory`]: the coroutine that asked fails, the others go on. A little is kept for that: address space
 //! ([`memory::keep_back`](crate::memory::keep_back)), and by each worker a big
@@ -25,6 +26,7 @@ use crate::coroutine::{Coroutine, State};
 use crate::lock::SpinMutex;
 use crate::memory::{Depot, Magazine, OutOfMemory};
 use crate::node_memory::{self, PerHome, Purpose};
+use crate::parked::Record;
 use crate::registry;
 use crate::sanitize;
 use crate::scheduler;
@@ -59,6 +61,8 @@ const PAGE_STACK_BYTES: usize = 64 << 10;
 const STACKS_PER_REGION: usize = 64;
 /// Stacks a worker keeps; half goes to the pool when there are more.
 const CACHED_STACKS: usize = 32;
+/// At the top of a big segment: its [`Record`].
+const RECORD_BYTES: usize = 64;
 /// What stays committed of a stack that was in use of late.
 const KEPT_BYTES: usize = 32 << 10;
 
@@ -104,7 +108,7 @@ pub fn max_stack() -> usize {
 
 fn big_bytes() -> usize {
     let max_stack = max_stack();
-    (call_bytes(max_stack) + in_place_bytes(max_stack) + RESERVE_BYTES + BIG_SLACK)
+    (call_bytes(max_stack) + in_place_bytes(max_stack) + RESERVE_BYTES + BIG_SLACK + RECORD_BYTES)
         .next_multiple_of(PAGE_BYTES)
 }
 
@@ -174,6 +178,123 @@ pub fn trim(attend: &mut dyn FnMut()) -> bool {
         }
     }
     more
+}
+
+/// Big segments that were reserved together. They are never unmapped.
+struct Region {
+    base: usize,
+    count: usize,
+    /// Of each.
+    bytes: usize,
+}
+
+static REGIONS: SpinMutex<Vec<Region>> = SpinMutex::new(Vec::new());
+
+/// Of a big segment.
+fn big_top(base: usize) -> usize {
+    base + big_bytes() - RECORD_BYTES
+}
+
+/// # Safety
+/// The coroutine is the caller's, and has a big segment.
+unsafe fn big_base(coroutine: *const Coroutine) -> usize {
+    // SAFETY: promised by the caller.
+    unsafe { (*coroutine).big_top + RECORD_BYTES - big_bytes() }
+}
+
+const _: () = assert!(size_of::<SpinMutex<Record<Coroutine>>>() <= RECORD_BYTES);
+
+/// The record above a big segment's top.
+///
+/// # Safety
+/// It is one, and not poisoned.
+unsafe fn record<'a>(top: usize) -> &'a SpinMutex<Record<Coroutine>> {
+    // SAFETY: promised by the caller; at first it is zero, which is a free segment's.
+    unsafe { &*ptr::with_exposed_provenance(top) }
+}
+
+/// The stack pointer of a coroutine of which [`shrink`] keeps it, to be stored or used at once. Called by `arch`, too.
+///
+/// # Safety
+/// The coroutine is the caller's to run or to wake, and its saved stack pointer is [`arch::aside`].
+pub unsafe extern "C" fn take_back(coroutine: *const Coroutine) -> usize {
+    // SAFETY: only who parks on a big segment is set aside.
+    unsafe { record((*coroutine).big_top) }.lock().take_back()
+}
+
+/// A look at all big segments: gives the system what their coroutines do not use, as far as they have been parked since the last look; whether the next one may find some
+/// more. Calls `attend` now and then. The protocol is that of [`parked`](crate::parked).
+pub fn shrink(attend: &mut dyn FnMut()) -> bool {
+    // Sanitizers keep records of their own of what lies on stacks.
+    if cfg!(echo_sanitize) {
+        return false;
+    }
+    let mut more = false;
+    let mut index = 0;
+    while let Some(tops) = REGIONS.lock().get(index).map(Region::tops) {
+        for (base, top) in tops {
+            // What was never used shall not be touched.
+            if is_committed(top, RECORD_BYTES) {
+                // SAFETY: there is a record, of a region that stays.
+                more |= unsafe { shrink_one(base, top) };
+            }
+        }
+        attend();
+        index += 1;
+    }
+    more
+}
+
+impl Region {
+    /// Base and top of each.
+    fn tops(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (first, bytes) = (self.base, self.bytes);
+        let bases = (0..self.count).map(move |index| first + index * bytes);
+        bases.map(move |base| (base, base + bytes - RECORD_BYTES))
+    }
+}
+
+/// # Safety
+/// There is a big segment between `base` and the record at `top`.
+unsafe fn shrink_one(base: usize, top: usize) -> bool {
+    // SAFETY: promised by the caller; control blocks are never unmapped.
+    let (mut record, owner) = unsafe {
+        let record = record(top).lock();
+        let owner = record.owner;
+        (record, owner)
+    };
+    if owner.is_null() {
+        return false;
+    }
+    // SAFETY: as above; its state is atomic.
+    let (pointer, waits) = unsafe {
+        let waits = move || (*owner).state() == State::Suspended;
+        (arch::saved_pointer(owner), waits)
+    };
+    let has_surplus = |saved: usize| {
+        let end = saved.saturating_sub(KEPT_BYTES);
+        let start = end.saturating_sub(KEPT_BYTES).max(base);
+        (base..top).contains(&saved) && start < end && is_committed(start, end - start)
+    };
+    let give_back = |saved: usize| {
+        // The word below may be written when it wakes.
+        let end = (saved - SEGMENT_SLACK) / PAGE_BYTES * PAGE_BYTES;
+        if end > base {
+            // SAFETY: below the stack pointer of a coroutine that does not run.
+            unsafe { libc::madvise(base as *mut c_void, end - base, libc::MADV_DONTNEED) };
+        }
+    };
+    record.look(pointer, arch::aside(), waits, has_surplus, give_back)
+}
+
+/// Whether any page of the range is; at most [`KEPT_BYTES`], of mapped memory.
+fn is_committed(start: usize, bytes: usize) -> bool {
+    let first = start / PAGE_BYTES * PAGE_BYTES;
+    let mut pages = [0u8; KEPT_BYTES / PAGE_BYTES + 1];
+    let bytes = start + bytes - first;
+    // SAFETY: a byte for each page.
+    let failed = unsafe { libc::mincore(first as *mut c_void, bytes, pages.as_mut_ptr()) };
+    failed == 0 && pages.iter().any(|page| page & 1 != 0)
 }
 
 /// A worker's own free stacks of one kind.
@@ -431,7 +552,7 @@ impl Cache {
                 class,
             );
             if (*coroutine).big_top != 0 {
-                self.put_stack(StackKind::Big, (*coroutine).big_top - big_bytes());
+                self.put_stack(StackKind::Big, big_base(coroutine));
             }
         }
     }
@@ -456,7 +577,7 @@ impl Cache {
     unsafe fn detach_big(&mut self, coroutine: *mut Coroutine) {
         // SAFETY: promised by the caller.
         unsafe {
-            self.put_stack(StackKind::Big, (*coroutine).big_top - big_bytes());
+            self.put_stack(StackKind::Big, big_base(coroutine));
             (*coroutine).big_top = 0;
             (*coroutine).big_limit = 0;
             (*coroutine).reserve_is_open = false;
@@ -499,6 +620,10 @@ impl Cache {
     }
 
     fn put_stack(&mut self, kind: StackKind, base: usize) {
+        if matches!(kind, StackKind::Big) {
+            // SAFETY: nobody uses the segment any more.
+            unsafe { *record(big_top(base)).lock() = Record::of(ptr::null()) };
+        }
         kind.poison(base);
         if matches!(kind, StackKind::Big) && self.last_big == 0 {
             self.last_big = base;
@@ -640,6 +765,11 @@ impl StackKind {
         match self {
             StackKind::Big => {
                 BIG_SEGMENTS.fetch_add(count as u64, Ordering::Relaxed);
+                REGIONS.lock().push(Region {
+                    base: region as usize,
+                    count,
+                    bytes,
+                });
                 pool.extend(bases.rev());
             }
             StackKind::Pages => {
@@ -773,7 +903,8 @@ unsafe fn set_big(coroutine: *mut Coroutine, base: usize) {
     // SAFETY: promised by the caller.
     unsafe {
         StackKind::Big.unpoison(base);
-        (*coroutine).big_top = base + big_bytes();
+        *record(big_top(base)).lock() = Record::of(coroutine);
+        (*coroutine).big_top = big_top(base);
         (*coroutine).big_limit = (*coroutine).big_top - max_stack();
     }
 }

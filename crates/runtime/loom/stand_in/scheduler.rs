@@ -56,6 +56,10 @@ impl Worker {
         unreachable!("{THREADS_ONLY}")
     }
 
+    pub fn gather(&self) -> bool {
+        unreachable!("{THREADS_ONLY}")
+    }
+
     pub fn restrain_spawner(&self) {
         unreachable!("{THREADS_ONLY}")
     }

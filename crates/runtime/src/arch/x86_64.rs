@@ -32,6 +32,7 @@ use crate::unwind;
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::arch::{asm, global_asm, naked_asm};
 use core::mem::offset_of;
+use core::sync::atomic::AtomicUsize;
 use echo_abi::layout::EntryDesc;
 
 global_asm!(
@@ -209,13 +210,67 @@ pub unsafe fn slide_again(coroutine: *mut Coroutine) {
 
 /// Lets a parked coroutine wake up in `code`, as if that had been called by what called its stub.
 unsafe fn slide(coroutine: *mut Coroutine, code: unsafe extern "C" fn()) {
-    // SAFETY: six saved registers and a return address lie at `rsp`; the word below is within the slack.
+    // SAFETY: six saved registers and a return address lie at `rsp`, as soon as that is the coroutine's own; the word below is within the slack.
     unsafe {
+        if (*coroutine).rsp == aside() {
+            (*coroutine).rsp = crate::stack::take_back(coroutine);
+        }
         let registers = (*coroutine).rsp as *mut usize;
         core::ptr::copy(registers, registers.sub(1), 6);
         registers.add(5).write(code as *const () as usize);
         (*coroutine).rsp -= 8;
     }
+}
+
+global_asm!(
+    ".pushsection .data.rel.ro.echo_aside,\"aw\"",
+    ".p2align 3",
+    ".hidden echo_aside",
+    ".globl echo_aside",
+    "echo_aside: .zero 48",
+    ".quad {come_back}",
+    ".popsection",
+    come_back = sym come_back,
+);
+
+/// In place of a saved stack pointer: a frame on no stack, which who goes on with the coroutine leaves again without a word on it. See [`parked`](crate::parked).
+pub fn aside() -> usize {
+    unsafe extern "C" {
+        static echo_aside: u8;
+    }
+    (&raw const echo_aside).addr()
+}
+
+/// What the frame that is [`aside`] returns to: to where the coroutine is parked.
+#[unsafe(naked)]
+unsafe extern "C" fn come_back() {
+    naked_asm!(
+        "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
+        "mov rdi, qword ptr fs:[rcx]",
+        "mov rbx, rdi",
+        "mov rsp, qword ptr fs:[rcx + 8]",
+        "call {take_back}",
+        "mov rsp, rax",
+        "mov rax, qword ptr [rbx + 40]",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "pop rcx",
+        "jmp rcx",
+        take_back = sym crate::stack::take_back,
+    )
+}
+
+/// Where the stack pointer of a coroutine is saved, for who does not own it.
+///
+/// # Safety
+/// The block is mapped, as control blocks are for ever. Who owns the coroutine stores words there as a whole.
+pub unsafe fn saved_pointer<'a>(coroutine: *const Coroutine) -> &'a AtomicUsize {
+    // SAFETY: promised by the caller.
+    unsafe { AtomicUsize::from_ptr((&raw const (*coroutine).rsp).cast_mut()) }
 }
 
 /// Fetches what lies at an address, if something does, into the caches.

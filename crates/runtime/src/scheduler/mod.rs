@@ -166,8 +166,10 @@ pub fn yield_now() -> Outcome {
 /// `coroutine` is parked, its unlock hook has run or is running, and nobody else wakes it.
 #[inline]
 pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
-    // SAFETY: promised by the caller: it owns the coroutine now.
+    // SAFETY: promised by the caller: it owns the coroutine now. That it wakes is told before its stack is touched.
     unsafe {
+        (*coroutine).set_state(State::Ready);
+        door::light_fence();
         match wake {
             Wake::Value(value) => (*coroutine).wake_value = value,
             Wake::Raise(mut exception) => {
@@ -179,14 +181,12 @@ pub unsafe fn ready(coroutine: *mut Coroutine, wake: Wake) {
             }
             Wake::Again => {
                 arch::slide_again(coroutine);
-                (*coroutine).set_state(State::Ready);
                 return match current_worker() {
                     Some(worker) => worker.push(coroutine),
                     None => inject(coroutine),
                 };
             }
         }
-        (*coroutine).set_state(State::Ready);
     }
     match current_worker() {
         Some(worker) => worker.push_woken(coroutine),

@@ -10,11 +10,13 @@
 //! What yields to that and has computed waits until nobody else does (see the fairness of `scheduler`), or until the monitor finds that a worker has run none of that
 //! kind for [`PREEMPTED_PATIENCE`].
 //!
-//! Once a second it gives free memory back to the system, and has the workers that have run something do so with theirs, until there is none; then it sleeps for good.
+//! Once a second it gives free memory back to the system, and what parked coroutines do not use of their stacks, and has the workers that have run something do so with what they
+//! recycle, until there is none; then it sleeps for good.
 
 use super::Scheduler;
 use super::worker::Worker;
 use crate::deadlines;
+use crate::door;
 use crate::memory;
 use crate::os_thread::{self, OsThread};
 use crate::sanitize::sync::{Condvar, Mutex, MutexGuard};
@@ -22,7 +24,7 @@ use crate::stack;
 use crate::unwind::fatal;
 use crate::value::print;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// Memory that was not used for so long is given back to the system.
@@ -152,8 +154,36 @@ fn trim(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
             more = true;
         }
     }
+    let mut attend = attend(scheduler, seen);
+    more |= stack::trim(&mut attend) | memory::trim(&mut attend);
+    drop(attend);
+    more | shrink(scheduler, seen)
+}
+
+/// Gives back what parked coroutines do not use of their stacks; whether there may be more. Not before the turns are over that ran after the last look: see
+/// [`parked`](crate::parked).
+fn shrink(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
+    if !door::has_heavy_fence() {
+        return false;
+    }
+    let mut turns = scheduler.workers.iter().zip(&*seen);
+    if turns.any(|(worker, seen)| is_running(seen.looked_turn) && worker.turn() == seen.looked_turn)
+    {
+        return true;
+    }
+    fence(Ordering::Acquire);
+    let more = stack::shrink(&mut attend(scheduler, seen));
+    door::heavy_fence();
+    for (worker, seen) in scheduler.workers.iter().zip(seen) {
+        seen.looked_turn = worker.turn();
+    }
+    more
+}
+
+/// Looks at the workers after each tick of something that takes longer.
+fn attend(scheduler: &Scheduler, seen: &mut [Seen]) -> impl FnMut() {
     let mut looked_at = Instant::now();
-    let mut attend = || {
+    move || {
         if looked_at.elapsed() < TICK {
             return;
         }
@@ -162,8 +192,12 @@ fn trim(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
         if !*over {
             look_if_awake(scheduler, seen);
         }
-    };
-    more | stack::trim(&mut attend) | memory::trim(&mut attend)
+    }
+}
+
+/// Whether a coroutine runs in a turn.
+fn is_running(turn: u64) -> bool {
+    turn % 2 == 1
 }
 
 fn watch(scheduler: &'static Scheduler, seen: &mut [Seen]) {
@@ -243,12 +277,14 @@ struct Seen {
     content_ns: u64,
     /// The turn in which it was last asked to give free memory back.
     trimmed_turn: u64,
+    /// Its turn after the last look at the stacks of parked coroutines.
+    looked_turn: u64,
 }
 
 impl Seen {
     /// How long the worker has been in the turn of a coroutine, as far as was seen.
     fn runs_for(&mut self, worker: &Worker, turn: u64, now_ns: u64) -> Option<Duration> {
-        let is_running = turn % 2 == 1;
+        let is_running = is_running(turn);
         if !is_running || turn != self.turn {
             (self.turn, self.since_ns) = (turn, now_ns);
             if is_running {
