@@ -1,11 +1,12 @@
 //! No room for another mapping (`vm.max_map_count`): coroutines with page stacks that get none fail, the others go on. No address space for another thread: the
-//! workers there are do the work. In child processes, which use it up.
+//! workers there are do the work. No memory for a thread that is no worker: it has what is kept back. In child processes, which use it up.
 
 use echo_runtime::c_api::COptions;
 use echo_runtime::future::{REJECTED, RESOLVED};
 use std::ffi::c_void;
 use std::process::Command;
 use std::ptr;
+use std::sync::{Arc, Barrier};
 
 type Function = unsafe extern "C" fn(*mut c_void, *mut c_void);
 
@@ -17,11 +18,12 @@ unsafe extern "C" {
     fn echo_future_error(future: *mut c_void, buffer: *mut u8, size: i64) -> i64;
     fn echo_handle_release(handle: *mut c_void, kind: i32);
     fn yield_coroutine();
+    fn echo_mutex_create() -> *mut c_void;
 }
 
 const SCENE: &str = "ECHO_TEST_EXHAUSTION";
-/// More than find a stack in the region there is.
-const COROUTINES: usize = 2000;
+/// More than find a stack in the region there is, but not more than find a control block in a worker's first slab.
+const COROUTINES: usize = 300;
 
 #[test]
 fn no_mapping_for_a_stack() {
@@ -31,6 +33,16 @@ fn no_mapping_for_a_stack() {
 #[test]
 fn no_thread_for_a_worker() {
     run_child("threads");
+}
+
+#[test]
+fn what_is_kept_back_is_for_pieces_of_other_threads() {
+    run_child("pieces");
+}
+
+#[test]
+fn what_is_kept_back_is_for_libraries_of_other_threads() {
+    run_child("libraries");
 }
 
 fn run_child(scene: &str) {
@@ -47,6 +59,8 @@ fn child() {
     let (main, workers): (Function, u32) = match std::env::var(SCENE).as_deref() {
         Ok("mappings") => (without_mappings, 1),
         Ok("threads") => (without_threads, 8),
+        Ok("pieces") => (pieces_at_last, 1),
+        Ok("libraries") => (libraries_at_last, 1),
         _ => return,
     };
     let options = COptions {
@@ -83,11 +97,62 @@ unsafe extern "C" fn without_threads(_: *mut c_void, code: *mut c_void) {
     }
 }
 
+unsafe extern "C" fn pieces_at_last(_: *mut c_void, code: *mut c_void) {
+    at_last(|| {
+        for _ in 0..50_000 {
+            // SAFETY: any thread may.
+            let mutex = unsafe { echo_mutex_create() };
+            assert!(!mutex.is_null());
+        }
+    });
+    // SAFETY: a result of 8 bytes.
+    unsafe { code.cast::<i64>().write(0) };
+}
+
+unsafe extern "C" fn libraries_at_last(_: *mut c_void, code: *mut c_void) {
+    at_last(|| assert_eq!(std::hint::black_box(vec![1u8; 1 << 16])[1000], 1));
+    // SAFETY: a result of 8 bytes.
+    unsafe { code.cast::<i64>().write(0) };
+}
+
+/// Does something on a thread that is no worker, when there is no address space left, and nothing that was freed.
+fn at_last(work: impl FnOnce() + Send + 'static) {
+    let turns = Arc::new(Barrier::new(2));
+    let own_turns = turns.clone();
+    let outsider = std::thread::spawn(move || {
+        own_turns.wait();
+        own_turns.wait();
+        for bytes in [16 << 10, 1 << 10, 64, 16] {
+            // SAFETY: any size may be asked for.
+            while !unsafe { std::hint::black_box(libc::malloc(bytes)) }.is_null() {}
+        }
+        work();
+    });
+    turns.wait();
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("it can be read");
+    let pages = statm.split(' ').next().expect("the first number");
+    let limit = libc::rlimit {
+        rlim_cur: pages.parse::<u64>().expect("a number") * PAGE_BYTES as u64,
+        rlim_max: libc::RLIM_INFINITY,
+    };
+    // SAFETY: the structure is valid.
+    assert_eq!(
+        unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) },
+        0
+    );
+    turns.wait();
+    outsider.join().expect("no panic");
+}
+
 unsafe extern "C" fn nothing(_: *mut c_void, _: *mut c_void) {}
 
 unsafe extern "C" fn without_mappings(_: *mut c_void, code: *mut c_void) {
     // SAFETY: the contracts of the header; a result of 8 bytes.
     unsafe {
+        // The worker has its slab then, and a region of stacks.
+        let first = echo_coroutine_spawn(nothing, ptr::null_mut(), 0);
+        await_future(first, ptr::null_mut());
+        echo_handle_release(first, echo_abi::layout::Kind::Future as i32);
         let region = use_up_mappings();
         let futures: Vec<_> = (0..COROUTINES)
             .map(|_| echo_coroutine_spawn(linger, ptr::null_mut(), 0))
