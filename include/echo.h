@@ -563,6 +563,8 @@ ECHO_PLAIN void echo_exit(int64_t code);
 /* coroutines */
 /** Starts `entry` as a coroutine with `args` (moved); the owned future of its result, plain. */
 ECHO_RAISE void *echo_spawn(void *entry, void *args, int32_t position);
+/** As echo_spawn, for arguments that are two words, or less: then the rest may be anything. */
+ECHO_RAISE void *echo_spawn_words(void *entry, int64_t first, int64_t second, int32_t position);
 /** As echo_spawn, for an entry without result whose future nobody wants. */
 ECHO_RAISE void echo_spawn_detached(void *entry, void *args, int32_t position);
 ECHO_PARK void echo_yield(int32_t position);
@@ -573,6 +575,11 @@ ECHO_PARK void echo_poll(void);
 /* futures and promises (one kind of block) */
 /** Waits; `out` gets a copy of the value, or the failure is raised again. */
 ECHO_PARK void echo_await(void *future, void *out, int32_t position);
+/** As echo_await, but that the value stays in the future, 48 bytes behind its start. */
+ECHO_PARK void echo_future_wait(void *future, int32_t position);
+/** As echo_future_wait, where the value holds no counted references. True when it has given up the caller's reference, which was the last: then the value has
+    to be read at once, before the next call. */
+ECHO_PARK bool echo_future_wait_last(void *future, int32_t position);
 /** Waits; 0 and the value in `out`, or 1 and the bare message (owned string) in `*error`. */
 ECHO_PARK int32_t echo_try_await(void *future, void *out, void *error, int32_t position);
 ECHO_PLAIN bool echo_future_is_done(void *future);

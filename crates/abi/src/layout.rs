@@ -327,8 +327,8 @@ pub const LOCK_PURPOSE_OFFSET: usize = 56;
 pub const LOCK_HELD_TO_WRITE: u8 = 12;
 pub const LOCK_HELD_TO_READ: u8 = 13;
 pub const LOCK_VALUE_OFFSET: usize = 96;
-/// Of a coroutine's control block: its id, an `i64`. A lock's holder is the id and one.
-pub const COROUTINE_ID_OFFSET: usize = 112;
+/// Of a coroutine's control block: who it is for locks, an `i64`.
+pub const COROUTINE_HOLDER_OFFSET: usize = 112;
 /// Where the list of what it holds begins.
 pub const COROUTINE_HELD_OFFSET: usize = 96;
 /// Bytes from the thread pointer to the word with the address of the running coroutine's control block; an `i64`.

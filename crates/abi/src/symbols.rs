@@ -166,6 +166,8 @@ macro_rules! for_each_symbol {
             // ---- coroutines
             /// Starts `entry` as a coroutine with `args` (moved); the owned future of its result, plain.
             raise fn echo_spawn(entry: ptr, args: ptr, position: i32) -> ptr;
+            /// As `echo_spawn`, for arguments that are two words, or less: then the rest may be anything.
+            raise fn echo_spawn_words(entry: ptr, first: i64, second: i64, position: i32) -> ptr;
             /// As `echo_spawn`, for an entry without result whose future nobody wants.
             raise fn echo_spawn_detached(entry: ptr, args: ptr, position: i32) -> void;
             park fn echo_yield(position: i32) -> void;
@@ -176,6 +178,11 @@ macro_rules! for_each_symbol {
             // ---- futures and promises (one kind of block)
             /// Waits; `out` gets a copy of the value, or the failure is raised again.
             park fn echo_await(future: ptr, out: ptr, position: i32) -> void;
+            /// As `echo_await`, but that the value stays in the future, at `FUTURE_VALUE_OFFSET`.
+            park fn echo_future_wait(future: ptr, position: i32) -> void;
+            /// As `echo_future_wait`, where the value holds no counted references. True when it has given up the caller's reference, which was the last: then the value has
+            /// to be read at once, before the next call.
+            park fn echo_future_wait_last(future: ptr, position: i32) -> bool;
             /// Waits; 0 and the value in `out`, or 1 and the bare message (owned string) in `*error`.
             park fn echo_try_await(future: ptr, out: ptr, error: ptr, position: i32) -> i32;
             plain fn echo_future_is_done(future: ptr) -> bool;

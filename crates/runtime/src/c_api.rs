@@ -11,6 +11,7 @@ use crate::coroutine::{Completion, Coroutine, Ended, State};
 use crate::failure::Failure;
 use crate::future::{self, Future};
 use crate::handle;
+use crate::in_place;
 use crate::outcome::{self, Outcome};
 use crate::panic::{self, Exception};
 use crate::program::{self, Options};
@@ -277,7 +278,7 @@ impl Handle {
             return ptr::null_mut();
         };
         // SAFETY: the coroutine is ours until it is started.
-        let id = unsafe { (*coroutine).id };
+        let id = unsafe { (*coroutine).id() };
         let code = run_function as *const c_void;
         Box::into_raw(Box::new(Handle {
             references: AtomicU32::new(1),
@@ -320,7 +321,7 @@ impl Handle {
                 completion,
             );
             if started.is_err() {
-                let ended = scheduler::cannot_start(&(*(*this).coroutine).identity());
+                let ended = scheduler::cannot_start(&in_place::identity(&*(*this).coroutine));
                 scheduler::discard((*this).coroutine);
                 Handle::ended(this.cast(), ended);
             }
@@ -539,7 +540,7 @@ mod exports {
 
     pub unsafe extern "C" fn echo_coroutine_current_id() -> i64 {
         // SAFETY: the running coroutine belongs to this thread.
-        scheduler::current().map_or(-1, |coroutine| unsafe { (*coroutine).id } as i64)
+        scheduler::current().map_or(-1, |coroutine| unsafe { (*coroutine).id() } as i64)
     }
 
     pub unsafe extern "C" fn echo_coroutine_release(coroutine: *mut u8) {

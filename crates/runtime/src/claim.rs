@@ -11,7 +11,8 @@
 //! * [`RELEASED`]: a tombstone whose future has no owner any more.
 //!
 //! An awaiter that has taken the future out of its worker's own deque, and alone has it, is the only one who can claim it, and need not ask
-//! ([`take_for_sure`](Claim::take_for_sure)). Where there is one worker, all who claim are on one thread: then a claim need not be atomic.
+//! ([`take_for_sure`](Claim::take_for_sure)). Nobody can see when it says so either: `arch` does when the call has ended. Where there is one worker, all who
+//! claim are on one thread: then a claim need not be atomic.
 //!
 //! # Orderings
 //! `publish` and the claims are relaxed: a worker gets the future through a deque, and an awaiter from somebody who had it after the spawn; both carry
@@ -73,10 +74,16 @@ impl Claim {
         self.0.swap(TAKEN, AcqRel) == RELEASED
     }
 
+    /// Whether it is in no deque.
+    #[inline]
+    pub fn is_taken(&self) -> bool {
+        self.0.load(Acquire) == TAKEN
+    }
+
     /// Nobody owns the future any more; whether the caller is to free it.
     #[inline]
     pub fn release(&self) -> bool {
-        self.0.load(Acquire) == TAKEN || self.0.swap(RELEASED, AcqRel) == TAKEN
+        self.is_taken() || self.0.swap(RELEASED, AcqRel) == TAKEN
     }
 
     #[inline]

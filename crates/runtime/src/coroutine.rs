@@ -183,8 +183,8 @@ pub struct Coroutine {
     pub held: *mut c_void,
     /// The innermost call in progress that runs another coroutine on this one's stack.
     pub in_place: *mut InPlace,
-    /// Main is 0.
-    pub id: u64,
+    /// 1 + the id, as locks know a holder; main's id is 0. While it runs others in place, of the innermost of them, as is what it holds.
+    pub holder: u64,
     pub args: *mut u8,
     /// Whether `args` is heap memory.
     pub args_on_heap: bool,
@@ -270,20 +270,16 @@ impl Coroutine {
         self.state.store(state as u8, Ordering::Release);
     }
 
-    /// Who it is; while it runs others in place, who the innermost of them is.
-    #[inline]
-    pub fn identity(&self) -> Identity {
-        Identity {
-            id: self.id,
-            entry: self.entry,
-            held: self.held,
-            spawned_at: self.spawned_at,
-        }
+    /// Of what runs on its stack.
+    #[inline(always)]
+    pub fn id(&self) -> u64 {
+        self.holder - 1
     }
 
+    /// The identity of one that begins.
     #[inline]
     pub fn set_identity(&mut self, identity: Identity) {
-        self.id = identity.id;
+        self.holder = identity.id + 1;
         self.entry = identity.entry.cast_mut();
         self.held = identity.held;
         self.spawned_at = identity.spawned_at;

@@ -10,9 +10,9 @@ pub use crate::channel::{
     echo_chan_try_receive, echo_chan_try_send,
 };
 pub use crate::future::{
-    echo_all, echo_await, echo_future_is_done, echo_future_on_done, echo_promise_new,
-    echo_promise_reject, echo_promise_resolve, echo_race, echo_spawn, echo_spawn_detached,
-    echo_try_await,
+    echo_all, echo_await, echo_future_is_done, echo_future_on_done, echo_future_wait,
+    echo_future_wait_last, echo_promise_new, echo_promise_reject, echo_promise_resolve, echo_race,
+    echo_spawn, echo_spawn_detached, echo_spawn_words, echo_try_await,
 };
 pub use crate::panic::{
     echo_panic, echo_panic_divide, echo_panic_index, echo_panic_overflow, echo_panic_text,

@@ -23,7 +23,7 @@
 //!
 //! # Before the coroutine starts
 //! A coroutine that was spawned is only its future: with the entry where the type of the result will be, and the arguments in the slot. The worker's deque
-//! holds it, and [`claim`](crate::claim) says who starts it ([`start`]): a worker, which makes a control block, or who awaits it, in place. Foreign
+//! holds it, and [`claim`](crate::claim) says who starts it: a worker, which makes a control block, or who awaits it, in place. Foreign
 //! code, which may look at its arguments at any time, what is spawned by other threads, and what is too large have a control block from the beginning.
 //!
 //! A rejected future keeps its [`Failure`] in the slot. Failures know themselves whether anybody observed them; they are watched from
@@ -68,8 +68,8 @@ const ABANDONED: u32 = 8;
 const DETACHED: u32 = 16;
 /// A [race](combine) that looked at it is decided: its failure is nothing to report. Set under the lock, while it is pending.
 const LOST: u32 = 32;
-/// As [`arch`](crate::arch) settles the future of a coroutine that only the caller knows.
-pub const COMPLETED: u32 = RUNNING | RESOLVED;
+/// As [`arch`](crate::arch) settles the future of a coroutine that only the caller knows: its lock and claim, and state.
+pub const COMPLETED: u64 = ((RUNNING | RESOLVED) as u64) << 32 | (claim::TAKEN as u64) << 8;
 
 /// Header of the block; a value larger than the slot continues behind it.
 #[repr(C)]
@@ -200,8 +200,8 @@ pub unsafe fn spawn(entry: *mut EntryDesc, args: *const u8, position: u32) -> Ou
 
 /// What the runtime learns of an entry: the bytes of its futures, if they are small, the words of its arguments, and these.
 const LEARNED_BYTES: u32 = (1 << 16) - 1;
-/// The result is one word without counted references. Known to `arch`.
-pub const LEARNED_WORD: u32 = 1 << 16;
+/// The result, if there is one, holds no counted references. Known to `arch`.
+pub const LEARNED_BITS: u32 = 1 << 16;
 /// The arguments hold counted references that have to be made shared.
 const LEARNED_SHARED_ARGS: u32 = 1 << 17;
 /// The coroutine has a control block from the beginning.
@@ -210,6 +210,8 @@ const LEARNED_AT_ONCE: u32 = 1 << 18;
 pub const LEARNED_PLAIN: u32 = 1 << 19;
 /// The arguments fit into a control block.
 const LEARNED_FITTING_ARGS: u32 = 1 << 20;
+/// As [`LEARNED_PLAIN`], and its future has the size of most. Known to `arch`.
+pub const LEARNED_SMALLEST: u32 = 1 << 21;
 /// Of the words of the arguments, as `arch` counts them: all those of small ones.
 pub const LEARNED_WORDS_SHIFT: u32 = 24;
 const WORD_BYTES: usize = size_of::<u64>();
@@ -259,14 +261,17 @@ unsafe fn learn(entry: *const EntryDesc, learned: &std::sync::atomic::AtomicU32)
         }
         // Sanitizers do not see what `arch` does.
         let is_for_arch = !memory::magazine(bytes).is_null();
-        if is_for_arch && result.is_some_and(|desc| desc.size == 8 && !is_managed(desc)) {
-            word |= LEARNED_WORD;
+        if is_for_arch && result.is_none_or(|desc| !is_managed(desc)) {
+            word |= LEARNED_BITS;
         }
         if args.is_some_and(value::needs_sharing) {
             word |= LEARNED_SHARED_ARGS;
         }
         if is_for_arch && word & (LEARNED_AT_ONCE | LEARNED_SHARED_ARGS) == 0 {
             word |= LEARNED_PLAIN;
+            if bytes == SMALLEST_BYTES {
+                word |= LEARNED_SMALLEST;
+            }
         }
         if sizes[0] <= ARGS_BYTES && args.is_none_or(|desc| usize::from(desc.align) <= WORD_BYTES) {
             word |= LEARNED_FITTING_ARGS;
@@ -335,7 +340,7 @@ unsafe fn spawn_at_once(
     // SAFETY: the entry describes its arguments and result; the future lives until the coroutine has ended.
     unsafe {
         let coroutine = scheduler::create(position).ok()?;
-        let future = of_coroutine((*entry).result, (*coroutine).id);
+        let future = of_coroutine((*entry).result, (*coroutine).id());
         let is_started = future.is_some_and(|future| {
             let (slot, completion) = (result_slot(future), completion(future));
             let started = scheduler::start(coroutine, entry, args, slot, completion);
@@ -398,14 +403,20 @@ pub struct Spawned {
     pub slot: *mut u8,
 }
 
-/// What a coroutine that has not started will run. The caller has claimed it.
+/// What a coroutine will run that has not started, or runs in place, and where it was spawned.
+pub unsafe fn spawned(future: *const Future) -> (*const EntryDesc, u32) {
+    // SAFETY: passed on.
+    unsafe { (entry(future), (*future).spawned_at) }
+}
+
+/// What a coroutine will run that has not started, or runs in place. The caller has claimed it.
 #[inline]
 pub unsafe fn entry(future: *const Future) -> *mut EntryDesc {
-    // SAFETY: until the start this word is the entry.
+    // SAFETY: until then this word is the entry.
     unsafe { (*future).desc.load(Relaxed) }.cast()
 }
 
-/// The coroutine starts. The caller has claimed it.
+/// The coroutine starts, or has ended in place. The caller has claimed it.
 #[inline]
 pub unsafe fn start(future: *mut Future) -> Spawned {
     // SAFETY: promised by the caller.
@@ -539,7 +550,6 @@ pub unsafe fn end(future: *mut Future, ended: Ended) {
 }
 
 /// As [`end`], for a coroutine that completed in place. The caller owns the future; if that is plain, nobody else knows it.
-#[inline]
 pub unsafe fn complete_in_place(future: *mut Future) {
     // SAFETY: promised by the caller.
     unsafe {
@@ -652,7 +662,7 @@ unsafe fn fail_onto(future: *mut Future, failure: Failure, claimed: &mut Claimed
     }
 }
 
-/// Waits for the value; `out` gets a copy, or the failure is raised again.
+/// Waits for the value; `out` gets a copy unless that is null, or the failure is raised again.
 pub unsafe fn await_value(future: *mut Future, out: *mut u8, position: u32) -> Outcome {
     let waiting = Waiting::with_value(Purpose::Await, out, position);
     // SAFETY: passed on.
@@ -781,6 +791,24 @@ pub unsafe fn destroy(future: *mut Future) {
     }
 }
 
+/// Gives up the only reference, if there is nothing to do but to free the block: what most futures come to. Whether it did.
+#[inline(always)]
+pub unsafe fn free_settled(future: *mut Future) -> bool {
+    // SAFETY: the caller owns the reference. As in `destroy`.
+    unsafe {
+        let this = &*future;
+        let is_free = this.outcome() == RESOLVED
+            && this.pins.load(Acquire) == 0
+            && this.base.lock.is_free()
+            && claim(future).is_taken()
+            && this.managed().is_none();
+        if is_free {
+            handle::free(future);
+        }
+        is_free
+    }
+}
+
 #[cold]
 unsafe fn abandon(future: *mut Future) {
     // SAFETY: there is no owner; what happens to the block is decided under the lock. Parties that wait own references, and so do the callbacks of a
@@ -867,8 +895,11 @@ impl Future {
         (&raw const self.slot).cast()
     }
 
-    /// Copies the value of a resolved future.
+    /// Copies the value of a resolved future, if it is wanted anywhere.
     unsafe fn give_value(&self, out: *mut u8) {
+        if out.is_null() {
+            return;
+        }
         // SAFETY: resolved, so the slot does not change any more.
         unsafe {
             self.copy(self.slot(), out);
@@ -898,9 +929,7 @@ impl Future {
                 self.failure().observe();
                 return 1;
             }
-            if !out.is_null() {
-                self.give_value(out);
-            }
+            self.give_value(out);
             0
         }
     }
@@ -1070,6 +1099,12 @@ pub unsafe fn echo_spawn(entry: *mut u8, args: *mut u8, position: i32) -> Outcom
     unsafe { spawn(entry.cast(), args, position as u32) }
 }
 
+pub unsafe fn echo_spawn_words(entry: *mut u8, first: i64, second: i64, position: i32) -> Outcome {
+    let args = [first, second];
+    // SAFETY: see above.
+    unsafe { spawn(entry.cast(), args.as_ptr().cast(), position as u32) }
+}
+
 pub unsafe fn echo_spawn_detached(entry: *mut u8, args: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
     unsafe { spawn_detached(entry.cast(), args, position as u32) }
@@ -1078,6 +1113,17 @@ pub unsafe fn echo_spawn_detached(entry: *mut u8, args: *mut u8, position: i32) 
 pub unsafe fn echo_await(future: *mut u8, out: *mut u8, position: i32) -> Outcome {
     // SAFETY: see above.
     unsafe { await_value(future.cast(), out, position as u32) }
+}
+
+pub unsafe fn echo_future_wait(future: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { await_value(future.cast(), ptr::null_mut(), position as u32) }
+}
+
+/// Leaves the ownership with the caller: `arch` takes it where that is easy.
+pub unsafe fn echo_future_wait_last(future: *mut u8, position: i32) -> Outcome {
+    // SAFETY: see above.
+    unsafe { await_value(future.cast(), ptr::null_mut(), position as u32) }
 }
 
 pub unsafe fn echo_try_await(

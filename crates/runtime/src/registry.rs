@@ -28,7 +28,7 @@ pub fn live() -> Vec<*const Coroutine> {
         coroutines.extend(blocks.filter(|&block| unsafe { (*block).state() } != State::Free));
     }
     // SAFETY: as above; an id read while it changes only affects the order.
-    coroutines.sort_by_key(|&coroutine| unsafe { (*coroutine).id });
+    coroutines.sort_by_key(|&coroutine| unsafe { (*coroutine).id() });
     coroutines
 }
 

@@ -80,7 +80,8 @@ fn all() -> Vec<Told> {
         let block = unsafe { &*block };
         let is_parked = block.state() == State::Suspended;
         all.push(Told {
-            who: block.identity(),
+            // SAFETY: nothing runs.
+            who: unsafe { in_place::identity(block) },
             wait: if is_parked {
                 block.wait()
             } else {

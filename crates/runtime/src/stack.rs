@@ -19,7 +19,8 @@
 //! segment for the cleanups of a coroutine that cannot get its own ([`give_last`]).
 //!
 //! The reserve is opened for the cleanups of a coroutine that overflowed. A [call in place](crate::in_place) that begins in the upper quarter of a
-//! big segment has the limit moved down, so that it has as much as on a stack of its own ([`CALL_BYTES`]).
+//! big segment has at least as much as on a stack of its own ([`CALL_BYTES`]): the limit is moved down for its time, but for those that begin in the uppermost part, for
+//! which each big segment has a little more than it need have.
 
 use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
 use crate::coroutine::{Coroutine, State};
@@ -72,13 +73,18 @@ pub const LEAST_MAX_STACK_BYTES: usize = 64 << 10;
 
 /// Usable bytes of a big segment.
 static MAX_STACK_BYTES: AtomicUsize = AtomicUsize::new(DEFAULT_MAX_STACK_BYTES);
-/// How far down a big segment a call in place may begin.
-pub static IN_PLACE_BYTES: AtomicUsize = AtomicUsize::new(in_place_bytes(DEFAULT_MAX_STACK_BYTES));
-/// How far below its frame the limit of a call in place is, on the big segment: it has what a big segment has, and what the largest first one has.
+/// How far below its frame the limit of a call in place is at least, on the big segment: it has the maximum, and what the largest first segment has. No page stack
+/// has so much.
 pub static CALL_BYTES: AtomicUsize = AtomicUsize::new(call_bytes(DEFAULT_MAX_STACK_BYTES));
 
+/// How far down a big segment a call in place may begin whose limit has to be moved.
 const fn in_place_bytes(max_stack: usize) -> usize {
     max_stack / 4
+}
+
+/// What a big segment has beyond that, so that the limit need not be moved for calls that begin in the uppermost so many bytes.
+const fn spare_bytes(max_stack: usize) -> usize {
+    max_stack / 64
 }
 
 const fn call_bytes(max_stack: usize) -> usize {
@@ -95,7 +101,6 @@ pub fn set_max_stack(bytes: usize) {
         .max(LEAST_MAX_STACK_BYTES)
         .next_multiple_of(PAGE_BYTES);
     if MAX_STACK_BYTES.swap(bytes, Ordering::Relaxed) != bytes {
-        IN_PLACE_BYTES.store(in_place_bytes(bytes), Ordering::Relaxed);
         CALL_BYTES.store(call_bytes(bytes), Ordering::Relaxed);
         BIG.all().for_each(|pool| pool.lock().clear());
     }
@@ -108,7 +113,12 @@ pub fn max_stack() -> usize {
 
 fn big_bytes() -> usize {
     let max_stack = max_stack();
-    (call_bytes(max_stack) + in_place_bytes(max_stack) + RESERVE_BYTES + BIG_SLACK + RECORD_BYTES)
+    (call_bytes(max_stack)
+        + in_place_bytes(max_stack)
+        + spare_bytes(max_stack)
+        + RESERVE_BYTES
+        + BIG_SLACK
+        + RECORD_BYTES)
         .next_multiple_of(PAGE_BYTES)
 }
 
@@ -905,7 +915,7 @@ unsafe fn set_big(coroutine: *mut Coroutine, base: usize) {
         StackKind::Big.unpoison(base);
         *record(big_top(base)).lock() = Record::of(coroutine);
         (*coroutine).big_top = big_top(base);
-        (*coroutine).big_limit = (*coroutine).big_top - max_stack();
+        (*coroutine).big_limit = limit_of_call((*coroutine).big_top);
     }
 }
 
@@ -1023,13 +1033,25 @@ unsafe fn move_big_limit(coroutine: *mut Coroutine, limit: usize) {
     }
 }
 
-/// What a call in place changes for its time, to be given to [`end_call`]. `arch` begins calls too.
-#[repr(C)]
+/// The limit of the big segment for what begins at `frame`, and is to have room for calls in place that begin not much below.
+fn limit_of_call(frame: usize) -> usize {
+    let max_stack = max_stack();
+    frame - call_bytes(max_stack) - spare_bytes(max_stack)
+}
+
+/// What a call in place changes for its time, to be given to [`end_call`]. What `arch` begins changes nothing: it does so where [`CALL_BYTES`] are left as it is.
 #[derive(Clone, Copy)]
 pub struct BeforeCall {
     /// 0 when the call begins on the first segment, below which the whole big segment is free.
     pub big_limit: usize,
     pub reserve_is_open: bool,
+}
+
+impl BeforeCall {
+    pub const NOTHING: BeforeCall = BeforeCall {
+        big_limit: 0,
+        reserve_is_open: false,
+    };
 }
 
 /// Whether a call in place below `frame` can have as much stack as on a stack of its own: on the first segment, or in the upper part of the big one.
@@ -1041,7 +1063,7 @@ pub unsafe fn has_room_for_call(coroutine: *const Coroutine, frame: usize) -> bo
     unsafe {
         (*coroutine).first_top != 0
             && (!is_on_big(coroutine)
-                || (*coroutine).big_top - frame <= IN_PLACE_BYTES.load(Ordering::Relaxed))
+                || (*coroutine).big_top - frame <= in_place_bytes(max_stack()))
     }
 }
 
@@ -1055,17 +1077,14 @@ pub unsafe fn begin_call(coroutine: *mut Coroutine, frame: usize) -> BeforeCall 
         if !is_on_big(coroutine) {
             // Whatever has overflowed is unwound.
             close_reserve(coroutine);
-            return BeforeCall {
-                big_limit: 0,
-                reserve_is_open: false,
-            };
+            return BeforeCall::NOTHING;
         }
         let before = BeforeCall {
             big_limit: (*coroutine).big_limit,
             reserve_is_open: (*coroutine).reserve_is_open,
         };
         (*coroutine).reserve_is_open = false;
-        move_big_limit(coroutine, frame - CALL_BYTES.load(Ordering::Relaxed));
+        move_big_limit(coroutine, limit_of_call(frame));
         before
     }
 }

@@ -32,23 +32,8 @@ macro_rules! guarded_rows {
 }
 
 macro_rules! stub_body {
-    (plain echo_free) => {
-        core::arch::naked_asm!("jmp {free}", free = sym $crate::arch::free)
-    };
-    (plain echo_promise_new) => {
-        core::arch::naked_asm!("jmp {promise_new}", promise_new = sym $crate::arch::promise_new)
-    };
     (plain echo_release) => {
         core::arch::naked_asm!("jmp {release}", release = sym $crate::arch::release)
-    };
-    (raise echo_spawn) => {
-        core::arch::naked_asm!("jmp {spawn}", spawn = sym $crate::arch::spawn)
-    };
-    (raise echo_spawn_detached) => {
-        core::arch::naked_asm!("jmp {spawn}", spawn = sym $crate::arch::spawn_detached)
-    };
-    (park echo_await) => {
-        core::arch::naked_asm!("jmp {await_future}", await_future = sym $crate::arch::await_future)
     };
     (park echo_yield) => {
         core::arch::naked_asm!("jmp {yield_now}", yield_now = sym $crate::arch::yield_now)
@@ -61,18 +46,44 @@ macro_rules! stub_body {
     };
 }
 
+/// Those in `arch` have the name themselves.
+macro_rules! stub_row {
+    (plain echo_free $($doc:tt)*) => {
+        pub use $crate::arch::echo_free;
+    };
+    (plain echo_promise_new $($doc:tt)*) => {
+        pub use $crate::arch::echo_promise_new;
+    };
+    (raise echo_spawn $($doc:tt)*) => {
+        pub use $crate::arch::echo_spawn;
+    };
+    (raise echo_spawn_words $($doc:tt)*) => {
+        pub use $crate::arch::echo_spawn_words;
+    };
+    (raise echo_spawn_detached $($doc:tt)*) => {
+        pub use $crate::arch::echo_spawn_detached;
+    };
+    (park echo_future_wait $($doc:tt)*) => {
+        pub use $crate::arch::echo_future_wait;
+    };
+    (park echo_future_wait_last $($doc:tt)*) => {
+        pub use $crate::arch::echo_future_wait_last;
+    };
+    ($class:ident $name:ident $($doc:tt)*) => {
+        $($doc)*
+        ///
+        /// The signature is that of the table.
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        pub unsafe extern "C" fn $name() {
+            $crate::stubs::stub_body!($class $name)
+        }
+    };
+}
+
 macro_rules! stub_rows {
     ($($(#[$doc:meta])* $class:ident fn $name:ident $args:tt -> $result:tt;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// The signature is that of the table.
-            #[unsafe(naked)]
-            #[unsafe(no_mangle)]
-            pub unsafe extern "C" fn $name() {
-                $crate::stubs::stub_body!($class $name)
-            }
-        )*
+        $($crate::stubs::stub_row!($class $name $(#[$doc])*);)*
 
         /// Names and addresses of all stubs, in the order of the table.
         pub fn addresses() -> impl Iterator<Item = (&'static str, usize)> {
@@ -81,7 +92,7 @@ macro_rules! stub_rows {
     };
 }
 
-pub(crate) use {guarded_row, guarded_rows, machine, stub_body, stub_rows};
+pub(crate) use {guarded_row, guarded_rows, machine, stub_body, stub_row, stub_rows};
 
 /// Rows that return an [`Outcome`](crate::outcome::Outcome), with Rust panics caught.
 pub(crate) mod guarded {

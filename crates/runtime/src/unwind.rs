@@ -47,6 +47,7 @@ unsafe extern "C-unwind" {
     pub fn _Unwind_Resume(exception: *mut Exception) -> !;
     fn _Unwind_GetCFA(context: *mut UnwindContext) -> usize;
     fn _Unwind_GetIP(context: *mut UnwindContext) -> usize;
+    fn _Unwind_GetGR(context: *mut UnwindContext, register: i32) -> usize;
 }
 
 /// `_UA_END_OF_STACK`
@@ -139,7 +140,11 @@ pub unsafe extern "C-unwind" fn stop(
         if in_place::is_boundary(coroutine, frame_address) {
             stack::reset_limit(coroutine, frame_address);
             let failure = take_failure(coroutine);
-            in_place::fail(coroutine, failure)
+            in_place::fail(
+                coroutine,
+                failure,
+                &arch::SAVED.map(|register| _Unwind_GetGR(context, register)),
+            )
         }
         record(&mut *exception, _Unwind_GetIP(context), frame_address);
         stack::reset_limit(coroutine, frame_address);
@@ -181,7 +186,7 @@ unsafe fn take_failure(coroutine: *mut Coroutine) -> Failure {
             exception.kind,
             exception.message.into_owned(),
             exception.position,
-            (*coroutine).identity().origin(),
+            in_place::identity(&*coroutine).origin(),
             trace,
             exception.cause,
         )

@@ -9,7 +9,6 @@ use echo_abi::layout::{
 
 use super::debug::COUNT;
 use super::function::{Body, slot_of};
-use super::types::Helper;
 use crate::ir::{Operand, RtArg, SelectCase, Var};
 use crate::layout;
 
@@ -27,8 +26,6 @@ pub enum FastPath {
 
 /// What a fast path does besides giving a result.
 pub enum Done {
-    /// Copies the value of a future to a variable.
-    Await { future: String, out: Var },
     /// Settles a promise with the value of a variable.
     Resolve { promise: String, value: Var },
 }
@@ -87,16 +84,6 @@ impl Body<'_, '_> {
                 let is_done = self.temp(&format!("icmp eq i32 {state}, {ONCE_DONE}"));
                 FastPath::If(is_done, "false")
             }
-            "echo_await" => match args[1] {
-                RtArg::Out(out) => {
-                    let done = Done::Await {
-                        future: handle.clone(),
-                        out,
-                    };
-                    FastPath::IfSo(self.is_resolved(handle), "", done)
-                }
-                _ => FastPath::None,
-            },
             "echo_future_is_done" => {
                 let outcome = self.outcome(handle);
                 FastPath::Instead(self.temp(&format!("icmp ne i32 {outcome}, 0")))
@@ -149,14 +136,9 @@ impl Body<'_, '_> {
 
     // ------------------------------------------------------------ futures
 
-    fn outcome(&mut self, future: &str) -> String {
+    pub fn outcome(&mut self, future: &str) -> String {
         let state = self.load_field("i32", future, FUTURE_STATE_OFFSET, "acquire");
         self.temp(&format!("and i32 {state}, {FUTURE_OUTCOME}"))
-    }
-
-    fn is_resolved(&mut self, future: &str) -> String {
-        let outcome = self.outcome(future);
-        self.temp(&format!("icmp eq i32 {outcome}, {FUTURE_RESOLVED}"))
     }
 
     /// Whether the promise has never crossed, nobody has settled it, and there are no callbacks: as `resolve` of the runtime.
@@ -176,15 +158,6 @@ impl Body<'_, '_> {
     /// What the fast path does.
     pub fn do_fast(&mut self, done: &Done) {
         match done {
-            Done::Await { future, out } => {
-                let slot = self.field(future, FUTURE_VALUE_OFFSET);
-                self.copy_value(&slot, &slot_of(*out), *out);
-                let ty = self.var_ty(*out);
-                if layout::is_managed(self.emitter.program, ty) {
-                    let dup = self.emitter.helper(Helper::Dup, ty);
-                    self.line(&format!("call void {dup}(ptr {})", slot_of(*out)));
-                }
-            }
             Done::Resolve { promise, value } => {
                 let slot = self.field(promise, FUTURE_VALUE_OFFSET);
                 self.copy_value(&slot_of(*value), &slot, *value);

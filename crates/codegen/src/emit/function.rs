@@ -443,8 +443,9 @@ impl<'a> Body<'_, 'a> {
     fn block(&mut self, number: usize) {
         self.start(&format!("b{number}"));
         let block = &self.function.blocks[number];
-        for instr in &block.instrs {
-            self.instr(instr);
+        let mut instrs = &block.instrs[..];
+        while let Some((instr, rest)) = instrs.split_first() {
+            instrs = &rest[self.instr(instr, rest.first())..];
         }
         self.unwind.clear();
         match &block.terminator {
@@ -453,7 +454,8 @@ impl<'a> Body<'_, 'a> {
         }
     }
 
-    fn instr(&mut self, instr: &Instr) {
+    /// How many of those that follow are done with it.
+    fn instr(&mut self, instr: &Instr, next: Option<&Instr>) -> usize {
         self.at(instr.span);
         if !matches!(
             instr.op,
@@ -462,7 +464,12 @@ impl<'a> Body<'_, 'a> {
             self.comment();
         }
         self.unwind.clone_from(&instr.unwind);
-        self.op(&instr.op, instr);
+        self.await_path(instr, next).unwrap_or_else(|| {
+            if !self.spawn_path(&instr.op) {
+                self.op(&instr.op, instr);
+            }
+            0
+        })
     }
 
     fn terminator(&mut self, terminator: &Terminator) {

@@ -2,10 +2,10 @@
 //! that of the runtime's `sync/lock.rs` and `sync/held.rs`.
 
 use echo_abi::layout::{
-    COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET, LOCK_CONTENDED_OFFSET, LOCK_FIRST_READER_OFFSET,
-    LOCK_HANDED, LOCK_HELD_TO_READ, LOCK_HELD_TO_WRITE, LOCK_HOLD_OFFSET, LOCK_PURPOSE_OFFSET,
-    LOCK_QUEUED, LOCK_SHARED, LOCK_SHIFT, LOCK_STATE_OFFSET, LOCK_VALUE_OFFSET, LOCK_WOKEN,
-    TLS_OFFSET_SYMBOL,
+    COROUTINE_HELD_OFFSET, COROUTINE_HOLDER_OFFSET, LOCK_CONTENDED_OFFSET,
+    LOCK_FIRST_READER_OFFSET, LOCK_HANDED, LOCK_HELD_TO_READ, LOCK_HELD_TO_WRITE, LOCK_HOLD_OFFSET,
+    LOCK_PURPOSE_OFFSET, LOCK_QUEUED, LOCK_SHARED, LOCK_SHIFT, LOCK_STATE_OFFSET,
+    LOCK_VALUE_OFFSET, LOCK_WOKEN, TLS_OFFSET_SYMBOL,
 };
 
 use super::debug::{INVARIANT, LIKELY};
@@ -74,9 +74,8 @@ impl Body<'_, '_> {
 
     /// What the coroutine is to locks.
     fn holder(&mut self, coroutine: &str) -> String {
-        let place = self.field(coroutine, COROUTINE_ID_OFFSET);
-        let id = self.temp(&format!("load i64, ptr {place}, align 8{INVARIANT}"));
-        self.temp(&format!("add i64 {id}, 1"))
+        let place = self.field(coroutine, COROUTINE_HOLDER_OFFSET);
+        self.temp(&format!("load i64, ptr {place}, align 8{INVARIANT}"))
     }
 
     /// The state of a lock that the coroutine has entered as a writer, but for the flags.

@@ -6,6 +6,7 @@
 //! - nothing here decides about ownership: `Dup`, `Drop` and the `unwind` lists come from the IR;
 //! - constants are interned, and emitted in the order of their first use: the same program gives the same text.
 
+mod await_path;
 mod callback_path;
 mod channel_path;
 mod counter_path;
@@ -20,6 +21,7 @@ mod place;
 mod program;
 mod push;
 mod runtime;
+mod spawn_path;
 #[cfg(test)]
 mod tests;
 mod text;

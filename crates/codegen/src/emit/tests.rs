@@ -936,3 +936,48 @@ fn only_plain_values_are_read_without_a_call() {
     assert!(text_of_get(Ty::INT).contains(asks_who_is_in));
     assert!(!text_of_get(Ty::STRING).contains(asks_who_is_in));
 }
+
+/// The text of a spawn whose future is awaited so many times; the value is of that type.
+fn text_of_awaits(value: Ty, times: usize) -> String {
+    let mut build = main_function();
+    let ty = build.program.types.intern(TyKind::Future(value));
+    let (future, argument) = (build.var("future", ty), build.var("argument", Ty::INT));
+    let entry = build.callee(FunctionKind::Entry, &[Ty::INT]);
+    let one = int(1);
+    build.op(
+        B0,
+        Op::Set {
+            dst: argument,
+            value: one,
+        },
+    );
+    let args = vec![
+        RtArg::Entry(entry),
+        RtArg::Tuple(vec![argument]),
+        RtArg::Position,
+    ];
+    build.runtime(B0, Some(future), "echo_spawn", args);
+    for _ in 0..times {
+        let out = build.var("out", value);
+        let future = RtArg::Value(Operand::Var(future));
+        let args = vec![future, RtArg::Out(out), RtArg::Position];
+        build.runtime(B0, None, "echo_await", args);
+    }
+    return_zero(&mut build, B0);
+    check(build)
+}
+
+#[test]
+fn the_last_await_may_free_the_future_of_a_plain_value() {
+    let calls = |text: &str, name: &str| text.matches(&format!(" @{name}(ptr %")).count();
+    for (value, times, waits, last) in [
+        (Ty::INT, 1, 0, 1),
+        (Ty::INT, 2, 1, 1),
+        (Ty::STRING, 1, 1, 0),
+    ] {
+        let text = text_of_awaits(value, times);
+        assert_eq!(calls(&text, "echo_future_wait"), waits, "{text}");
+        assert_eq!(calls(&text, "echo_future_wait_last"), last, "{text}");
+        assert!(text.contains("@echo_spawn_words(ptr @entry"), "{text}");
+    }
+}

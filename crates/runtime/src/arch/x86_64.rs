@@ -24,16 +24,21 @@
 mod common_case;
 mod switch;
 
-pub use common_case::{await_future, free, promise_new, release, spawn, spawn_detached};
+pub use common_case::{
+    echo_free, echo_future_wait, echo_future_wait_last, echo_promise_new, echo_spawn,
+    echo_spawn_detached, echo_spawn_words, release,
+};
 pub use switch::yield_now;
 
 use crate::coroutine::Coroutine;
+use crate::future;
+use crate::in_place::{self, InPlace};
 use crate::unwind;
 use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use core::arch::{asm, global_asm, naked_asm};
 use core::mem::offset_of;
 use core::sync::atomic::AtomicUsize;
-use echo_abi::layout::EntryDesc;
+use echo_abi::layout::{EntryDesc, FUTURE_VALUE_OFFSET};
 
 global_asm!(
     ".pushsection .tbss.echo_tls,\"awT\",@nobits",
@@ -56,8 +61,8 @@ global_asm!(
 
 const LINE_BYTES: usize = 64;
 
-/// Bytes below a segment's limit that code may use without a check: 256 by LLVM's small frames; a stub's call and six registers to park or to
-/// call in place (56); the word that `slide_raise` inserts, or alignment (8); the call in place and the one of `__morestack` with its frame (24).
+/// Bytes below a segment's limit that code may use without a check: 256 by LLVM's small frames; a stub's call and six registers to park, or as many words
+/// to call in place (56); the word that `slide_raise` inserts, or alignment (8); the call in place and the one of `__morestack` with its frame (24).
 pub const SEGMENT_SLACK: usize = 352;
 /// The same for a big segment, where a preempted function's registers (208 bytes and a parked frame) are saved as well.
 pub const BIG_SLACK: usize = 1024;
@@ -431,24 +436,16 @@ pub(crate) unsafe extern "C" fn outcome() {
         "mov rdx, qword ptr fs:[rcx]",
         "call {forced}",
         "ud2",
-        // call another coroutine's entry on this stack: rax = the record
-        "50: mov rsp, rbp",
-        "push rbx",
-        "push r12",
-        "push r13",
-        "push r14",
-        "push r15",
-        "sub rsp, 8",
-        ".cfi_offset rbx, -24",
-        ".cfi_offset r12, -32",
-        ".cfi_offset r13, -40",
-        ".cfi_offset r14, -48",
-        ".cfi_offset r15, -56",
-        "mov rbx, rax",
-        "mov qword ptr [rax], rbp",
-        "mov rdi, qword ptr [rax + 16]",
-        "mov rsi, rdi",
-        "call qword ptr [rax + 8]",
+        // call another coroutine's entry on this stack: rax = what there is to know of the call
+        "50: mov rdx, qword ptr fs:[rcx]",
+        "mov rdi, qword ptr [rax + {future_of_more}]",
+        "mov esi, dword ptr [rax + {position_of_more}]",
+        "bts rsi, 32", // there is more
+        "mov r8, qword ptr [rdi + {desc}]",
+        "mov rsp, rbp",
+        crate::begin_in_place!(),
+        "mov qword ptr [rsp + {more}], rax",
+        "call qword ptr [r8]",
         "jmp {ended}",
         ".cfi_endproc",
         suspend = sym switch::suspend,
@@ -457,37 +454,55 @@ pub(crate) unsafe extern "C" fn outcome() {
         stop = sym unwind::stop,
         forced = sym unwind::_Unwind_ForcedUnwind,
         outside = sym unwind::outside_coroutine,
+        future_of_more = const in_place::FUTURE_OF_MORE_OFFSET,
+        position_of_more = const in_place::POSITION_OF_MORE_OFFSET,
+        more = const in_place::MORE_OFFSET,
+        holder = const offset_of!(Coroutine, holder),
+        in_place = const offset_of!(Coroutine, in_place),
+        desc = const future::DESC_OFFSET,
+        coroutine = const future::COROUTINE_OFFSET,
+        slot = const FUTURE_VALUE_OFFSET,
     )
 }
 
-/// Bytes between the frame pointer of a stub that calls in place and its stack pointer at the call: five registers and alignment.
-pub const IN_PLACE_FRAME: usize = 48;
+/// The record of a call in place, below the stub's frame, where rsp is: rdx = the coroutine, rdi = the future, rsi = the position and whether there is more. Afterwards rdi and rsi are
+/// the arguments of the entry.
+#[macro_export]
+#[doc(hidden)]
+macro_rules! begin_in_place {
+    () => {
+        "push rsi
+         push qword ptr [rdx + {holder}]
+         push qword ptr [rdx + {in_place}]
+         push rdi
+         sub rsp, 16
+         mov qword ptr [rdx + {in_place}], rsp
+         mov rsi, qword ptr [rdi + {coroutine}]
+         mov qword ptr [rdx + {holder}], rsi
+         add rdi, {slot}
+         mov rsi, rdi"
+    };
+}
 
-/// After a call in place: rbx = the record, rbp = the stub's frame; the saved registers lie below it. This may be another thread.
+const _: () = {
+    assert!(size_of::<InPlace>() == 48);
+    assert!(in_place::FUTURE_OFFSET == 16);
+    assert!(in_place::PREVIOUS_OFFSET == 24);
+    assert!(in_place::AWAITER_OFFSET == 32);
+    assert!(in_place::POSITION_OFFSET == 40);
+    assert!(in_place::HAS_MORE_OFFSET == 44);
+};
+
+/// After a call in place, where that is not common: rbp = the stub's frame. This may be another thread.
 #[unsafe(naked)]
 unsafe extern "C" fn in_place_ended() {
     naked_asm!(
         ".cfi_startproc",
         ".cfi_def_cfa rbp, 16",
         ".cfi_offset rbp, -16",
-        ".cfi_offset rbx, -24",
-        ".cfi_offset r12, -32",
-        ".cfi_offset r13, -40",
-        ".cfi_offset r14, -48",
-        ".cfi_offset r15, -56",
+        "lea rdi, [rbp - {record}]",
         "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
         "mov rsp, qword ptr fs:[rcx + 8]",
-        "mov rdi, rbx",
-        "mov rbx, qword ptr [rbp - 8]",
-        "mov r12, qword ptr [rbp - 16]",
-        "mov r13, qword ptr [rbp - 24]",
-        "mov r14, qword ptr [rbp - 32]",
-        "mov r15, qword ptr [rbp - 40]",
-        ".cfi_restore rbx",
-        ".cfi_restore r12",
-        ".cfi_restore r13",
-        ".cfi_restore r14",
-        ".cfi_restore r15",
         "call {end}",
         "test edx, edx",
         "jne {outcome}",
@@ -496,22 +511,45 @@ unsafe extern "C" fn in_place_ended() {
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
-        end = sym crate::in_place::end,
+        record = const size_of::<InPlace>(),
+        end = sym in_place::end,
         outcome = sym outcome,
     )
 }
 
-/// Goes on behind a call in place that failed.
+/// The registers that a function saves, but for rbp: rbx, r12 to r15, by the numbers that the unwinder gives them; and their values.
+pub const SAVED: [i32; 5] = [3, 12, 13, 14, 15];
+pub type Saved = [usize; SAVED.len()];
+
+/// Goes on behind a call in place that failed, where the registers have those values.
 ///
 /// # Safety
-/// Called in the coroutine that made the call, on any stack; everything above the calling stub is unwound.
+/// Called in the coroutine that made the call, on the worker's stack; everything above the calling stub is unwound.
 #[unsafe(naked)]
-pub unsafe extern "C" fn leave_in_place(record: *mut crate::in_place::InPlace) -> ! {
+pub unsafe extern "C" fn leave_in_place(record: *mut InPlace, registers: &Saved) -> ! {
     naked_asm!(
-        "mov rbx, rdi",
-        "mov rbp, qword ptr [rdi]",
-        "jmp {ended}",
-        ended = sym in_place_ended,
+        ".cfi_startproc",
+        "mov rbx, qword ptr [rsi]",
+        "mov r12, qword ptr [rsi + 8]",
+        "mov r13, qword ptr [rsi + 16]",
+        "mov r14, qword ptr [rsi + 24]",
+        "mov r15, qword ptr [rsi + 32]",
+        "lea rbp, [rdi + {record}]",
+        ".cfi_def_cfa rbp, 16",
+        ".cfi_offset rbp, -16",
+        "mov rcx, qword ptr [rip + echo_tls@gottpoff]",
+        "mov rsp, qword ptr fs:[rcx + 8]",
+        "call {end_failed}",
+        "test edx, edx",
+        "jne {outcome}",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        record = const size_of::<InPlace>(),
+        end_failed = sym in_place::end_failed,
+        outcome = sym outcome,
     )
 }
 

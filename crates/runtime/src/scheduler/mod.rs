@@ -230,7 +230,7 @@ pub unsafe fn spawn(
     // SAFETY: promised by the caller; the coroutine is ours until it is started.
     unsafe {
         let coroutine = create(position)?;
-        let id = (*coroutine).id;
+        let id = (*coroutine).id();
         let started = start(coroutine, entry, args, result, completion);
         if started.is_err() {
             discard(coroutine);
@@ -255,7 +255,7 @@ pub fn create(position: u32) -> Result<*mut Coroutine, OutOfMemory> {
             ),
         };
         (*coroutine).entry = ptr::null_mut();
-        (*coroutine).id = id;
+        (*coroutine).holder = id + 1;
         (*coroutine).spawned_at = position;
         (*coroutine).set_state(State::Ready);
         Ok(coroutine)

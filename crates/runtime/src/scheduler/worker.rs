@@ -16,7 +16,7 @@ use crate::coroutine::{Coroutine, Ended, State};
 use crate::deadlines;
 use crate::failure::Failure;
 use crate::future::{self, Future, Inherited};
-use crate::in_place::{self, InPlace};
+use crate::in_place;
 use crate::lock::SpinMutex;
 use crate::memory::{self, Magazine, OutOfMemory};
 use crate::node_memory;
@@ -98,8 +98,6 @@ pub struct Worker {
     thread: SpinMutex<Option<Thread>>,
     scheduler: AtomicPtr<Scheduler>,
     own: UnsafeCell<Own>,
-    /// Of calls in place, free, linked through `previous`; of the worker's thread only, and `arch`.
-    pub records: Cell<*mut InPlace>,
     /// For `arch`, while the thread runs coroutines: its free pieces of the smallest size, those of the others behind them, or null; its number of live blocks; and how
     /// many preempted coroutines wait on its node.
     pieces: Cell<*mut Magazine>,
@@ -135,6 +133,7 @@ impl Thread {
 /// What only the worker's thread touches.
 pub struct Own {
     pub cache: Cache,
+    /// None are left while it lacks memory.
     next_id: u64,
     last_id: u64,
     /// From which turn on fairness comes first, and how often it has.
@@ -192,8 +191,6 @@ impl Worker {
     pub const FAIR_TURN_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, fair_turn);
     pub const PREEMPTED_OFFSET: usize = offset_of!(Worker, preempted);
     pub const STREAK_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, streak);
-    pub const TOMBSTONES_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, tombstones);
-    pub const RECORDS_OFFSET: usize = offset_of!(Worker, records);
     pub const PIECES_OFFSET: usize = offset_of!(Worker, pieces);
     pub const LIVE_OFFSET: usize = offset_of!(Worker, live);
     pub const WAS_ROBBED_OFFSET: usize = offset_of!(Worker, was_robbed);
@@ -201,7 +198,6 @@ impl Worker {
     pub const LAST_ID_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, last_id);
     pub const UNTIL_WAKE_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, until_wake);
     pub const SPAWN_LIMIT_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, spawn_limit);
-    pub const LACKS_MEMORY_OFFSET: usize = offset_of!(Worker, own) + offset_of!(Own, lacks_memory);
 
     pub fn new(index: usize, node: usize, workers: usize) -> Worker {
         Worker {
@@ -247,7 +243,6 @@ impl Worker {
                 steals: 0,
                 far_steals: 0,
             }),
-            records: Cell::new(ptr::null_mut()),
             pieces: Cell::new(ptr::null_mut()),
             live: Cell::new(ptr::null()),
             preempted: Cell::new(ptr::null()),
@@ -285,6 +280,9 @@ impl Worker {
     pub fn take_id(&self) -> u64 {
         // SAFETY: on this worker's thread; not kept across calls.
         let own = unsafe { self.own() };
+        if own.lacks_memory {
+            return NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        }
         if own.next_id == own.last_id {
             let is_early = NEXT_ID.load(Ordering::Relaxed) < ORDERED_IDS;
             let count = if is_early { 1 } else { ID_BLOCK };
@@ -486,7 +484,10 @@ impl Worker {
     #[cold]
     fn expect_no_memory(&self) {
         // SAFETY: on this worker's thread.
-        unsafe { self.own().lacks_memory = true };
+        let own = unsafe { self.own() };
+        own.lacks_memory = true;
+        // Without ids `arch` spawns nothing.
+        own.last_id = own.next_id;
     }
 
     /// The newest that has not started.
@@ -691,7 +692,6 @@ impl Worker {
             // SAFETY: on this worker's thread.
             unsafe { self.own().cache.empty() };
             self.pieces.set(ptr::null_mut());
-            in_place::free_records(self);
             memory::give_all();
             arch::set_worker(ptr::null_mut());
         }));
@@ -808,7 +808,7 @@ impl Worker {
             if let Some(args) = (*(*coroutine).entry).args.as_ref() {
                 value::drop((*coroutine).args, args);
             }
-            let ended = super::cannot_start(&(*coroutine).identity());
+            let ended = super::cannot_start(&in_place::identity(&*coroutine));
             let completion = end_coroutine(coroutine, &ended);
             self.own().cache.put_control(coroutine);
             completion.tell(ended);

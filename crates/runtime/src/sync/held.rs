@@ -16,7 +16,7 @@ use crate::memory;
 use crate::scheduler;
 use crate::value::block::out_of_memory;
 use crate::waiter::{Purpose, Waitable, Waiter, Waiting};
-use echo_abi::layout::{COROUTINE_HELD_OFFSET, COROUTINE_ID_OFFSET};
+use echo_abi::layout::{COROUTINE_HELD_OFFSET, COROUTINE_HOLDER_OFFSET};
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -74,7 +74,7 @@ impl Hold {
 const _: () = assert!(
     cfg!(loom)
         || offset_of!(Hold, next) == 0
-            && offset_of!(Coroutine, id) == COROUTINE_ID_OFFSET
+            && offset_of!(Coroutine, holder) == COROUTINE_HOLDER_OFFSET
             && offset_of!(Coroutine, held) == COROUTINE_HELD_OFFSET
 );
 
@@ -92,7 +92,7 @@ impl Identity {
         // SAFETY: the caller vouches for the control block.
         unsafe {
             Identity {
-                holder: (*coroutine).id + 1,
+                holder: (*coroutine).holder,
                 list: (&raw mut (*coroutine).held).cast(),
             }
         }

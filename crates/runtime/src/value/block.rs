@@ -236,6 +236,13 @@ pub unsafe fn is_plain(block: *mut u8) -> bool {
     unsafe { count(block).load(Relaxed) > 0 }
 }
 
+/// Whether that is so, and the caller is the only owner.
+#[inline]
+pub unsafe fn is_only_plain(block: *mut u8) -> bool {
+    // SAFETY: the caller owns the block.
+    unsafe { count(block).load(Relaxed) == 1 }
+}
+
 /// Whether several coroutines may see the block.
 #[inline]
 pub unsafe fn is_shared(block: *mut u8) -> bool {

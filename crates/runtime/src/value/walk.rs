@@ -9,9 +9,10 @@
 //! * What a shared block reaches is shared; sharing stops at blocks that already are.
 //! * A block is dropped by the thread that took its last count, and its contents before its memory.
 
-use super::block::{free, give_up, make_shared, retain};
+use super::block::{free, give_up, is_only_plain, make_shared, retain};
 use super::{builder, map};
 use crate::arch;
+use crate::future;
 use crate::handle;
 use echo_abi::layout::{
     ARRAY_DATA_OFFSET, ArrayBlock, CLOSURE_DATA_OFFSET, ClosureBlock, DESC_MANAGED, FieldDesc,
@@ -382,8 +383,12 @@ pub unsafe fn drop_parts(parts: Parts) {
                 remaining,
                 desc,
             } if shape(desc.kind) == Shape::Block => {
+                let is_future = matches!(desc.kind, Kind::Future | Kind::Promise);
                 for index in 0..remaining {
-                    release(next.cast::<*mut u8>().add(index).read(), desc);
+                    let block = next.cast::<*mut u8>().add(index).read();
+                    if !(is_future && is_only_plain(block) && future::free_settled(block.cast())) {
+                        release(block, desc);
+                    }
                 }
             }
             parts => each_block_in(parts, &mut |block, desc| release(block, desc)),
