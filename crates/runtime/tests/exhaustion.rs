@@ -136,10 +136,8 @@ fn at_last(work: impl FnOnce() + Send + 'static) {
         rlim_max: libc::RLIM_INFINITY,
     };
     // SAFETY: the structure is valid.
-    assert_eq!(
-        unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) },
-        0
-    );
+    let refused = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
+    assert_eq!(refused, 0);
     turns.wait();
     outsider.join().expect("no panic");
 }
