@@ -240,8 +240,11 @@ pub fn shrink(attend: &mut dyn FnMut()) -> bool {
         return false;
     }
     let mut more = false;
-    let mut index = 0;
-    while let Some(tops) = REGIONS.lock().get(index).map(Region::tops) {
+    for index in 0.. {
+        // The lock is held no longer: whoever reserves a region waits for it.
+        let Some(tops) = REGIONS.lock().get(index).map(Region::tops) else {
+            break;
+        };
         for (base, top) in tops {
             // What was never used shall not be touched.
             if is_committed(top, RECORD_BYTES) {
@@ -250,7 +253,6 @@ pub fn shrink(attend: &mut dyn FnMut()) -> bool {
             }
         }
         attend();
-        index += 1;
     }
     more
 }

@@ -5,7 +5,6 @@
 use echo_runtime_loom::parties::{Handle, model, result};
 use echo_runtime_loom::sync::{lock, once, semaphore, wait_group};
 use echo_runtime_loom::value;
-use echo_runtime_loom::waiter::Purpose;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread::{self, JoinHandle};
@@ -172,6 +171,23 @@ fn a_first_reader_excludes_writers() {
         join(reader);
         join(writer);
         assert_eq!(look(&contents), 1);
+    });
+}
+
+/// Catches a reader that is counted in once more beside a writer that is about to give way to it.
+#[test]
+fn who_reads_can_read_again_beside_who_tries_to_write() {
+    model(3, || {
+        let (lock, contents) = (Lock::new(), contents());
+        let other = {
+            let (lock, contents) = (lock.clone(), contents.clone());
+            thread::spawn(move || lock.try_write(|| add_one(&contents)))
+        };
+        let (seen, again) = lock.read(|| (look(&contents), lock.read(|| look(&contents))));
+        assert_eq!(seen, again);
+        let has_written = join(other);
+        assert_eq!(look(&contents), u32::from(has_written));
+        assert!(lock.try_write(|| ()), "somebody is still in");
     });
 }
 

@@ -14,7 +14,9 @@ mod annotated {
     use std::ops::{Deref, DerefMut};
     use std::ptr;
     use std::sync::atomic::{AtomicPtr, Ordering};
-    use std::sync::{self, LockResult, PoisonError, WaitTimeoutResult};
+    use std::sync::{
+        self, LockResult, PoisonError, TryLockError, TryLockResult, WaitTimeoutResult,
+    };
     use std::time::Duration;
 
     #[derive(Default)]
@@ -32,6 +34,16 @@ mod annotated {
 
         pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
             MutexGuard::of_result(&self.0, self.0.lock())
+        }
+
+        pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+                Ok(guard) => Ok(MutexGuard::new(&self.0, guard)),
+                Err(TryLockError::Poisoned(poisoned)) => {
+                    Ok(MutexGuard::of_result(&self.0, Err(poisoned))?)
+                }
+            }
         }
     }
 

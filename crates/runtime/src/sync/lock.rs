@@ -596,6 +596,12 @@ fn written_by(holder: Holder) -> u64 {
     holder << SHIFT
 }
 
+/// Whether a writer is in the word.
+#[inline(always)]
+fn is_written(state: u64) -> bool {
+    state & SHARED == 0 && state & !FLAGS != FREE
+}
+
 /// Whether one may enter as a writer.
 #[inline(always)]
 fn is_free(state: u64) -> bool {
@@ -752,11 +758,10 @@ impl Lock {
         loop {
             let first = self.first_reader.load(Acquire);
             let state = self.state.load(Relaxed);
-            let is_written = state & SHARED == 0 && state & !FLAGS != FREE;
             if first == NOBODY {
                 return;
             }
-            if !is_written && self.change(state, with_reader(state)) {
+            if !is_written(state) && self.change(state, with_reader(state)) {
                 self.counted_first.set(first);
                 return;
             }
@@ -809,9 +814,13 @@ impl Lock {
 
     /// Lets a reader in once more, past those who wait for it to go. Under the spin lock: who lets in the next writer must see it.
     fn enter_again(&self) {
-        let mut state = self.state.load(Relaxed);
-        while !self.change(state, with_reader(state)) {
-            state = self.state.load(Relaxed);
+        loop {
+            let state = self.state.load(Relaxed);
+            // A writer that is there beside the first reader is about to go.
+            if !is_written(state) && self.change(state, with_reader(state)) {
+                return;
+            }
+            spin_loop();
         }
     }
 
