@@ -344,6 +344,7 @@ pub const ONCE_STATE_OFFSET: usize = 12;
 pub const ONCE_DONE: u32 = 2;
 /// Of a future: its spin lock, and who may start its coroutine; a byte each, side by side, 0 while nobody holds the lock, and the future is in no deque.
 pub const FUTURE_LOCK_OFFSET: usize = 8;
+pub const FUTURE_CLAIM_OFFSET: usize = FUTURE_LOCK_OFFSET + 1;
 /// Its state, an `i32`; the outcome in the bits [`FUTURE_OUTCOME`], 0 while pending.
 pub const FUTURE_STATE_OFFSET: usize = 12;
 pub const FUTURE_OUTCOME: u32 = 3;

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use echo_abi::layout::{FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET};
+use echo_abi::layout::{
+    FUTURE_CLAIM_OFFSET, FUTURE_LOCK_OFFSET, FUTURE_OUTCOME, FUTURE_RESOLVED, FUTURE_STATE_OFFSET,
+};
 use echo_sema::types::{Ty, TyKind};
 
 use super::debug::{COUNT, LIKELY};
@@ -177,7 +179,8 @@ done:
         }
     }
 
-    /// A future that its last owner alone knows holds nothing more to drop: as `destroy` of the runtime's futures. Lock and claim are looked at in one.
+    /// A future that its last owner alone knows holds nothing more to drop: as `destroy` of the runtime's futures. Lock and claim are looked at
+    /// one by one: an atomic access to both would acquire what neither has released.
     fn free_settled(&mut self) -> String {
         self.runtime.insert("echo_free");
         format!(
@@ -187,10 +190,13 @@ look:
   %state.place = getelementptr i8, ptr %block, i64 {FUTURE_STATE_OFFSET}
   %state = load atomic i32, ptr %state.place acquire, align 4
   %lock.place = getelementptr i8, ptr %block, i64 {FUTURE_LOCK_OFFSET}
-  %held = load atomic i16, ptr %lock.place acquire, align 2
+  %lock = load atomic i8, ptr %lock.place acquire, align 1
+  %claim.place = getelementptr i8, ptr %block, i64 {FUTURE_CLAIM_OFFSET}
+  %claim = load atomic i8, ptr %claim.place acquire, align 1
+  %held = or i8 %lock, %claim
   %outcome = and i32 %state, {FUTURE_OUTCOME}
   %resolved = icmp eq i32 %outcome, {FUTURE_RESOLVED}
-  %unlocked = icmp eq i16 %held, 0
+  %unlocked = icmp eq i8 %held, 0
   %settled = and i1 %resolved, %unlocked
   br i1 %settled, label %free, label %release{LIKELY}
 free:

@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-/// How long a worker waits for the others, one of which may be in foreign code.
-const PATIENCE_NS: u64 = 20_000_000;
+/// How long a worker waits for the others, one of which may be in foreign code, and all of which may have to wait for a processor.
+const PATIENCE_NS: u64 = 200_000_000;
 /// Nobody asks for so long after the last one.
 const PAUSE_NS: u64 = 20_000_000;
 /// Between two looks at whether the others have given.
