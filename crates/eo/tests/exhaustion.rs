@@ -85,6 +85,16 @@ fn a_spawn_that_finds_no_memory_fails() {
     }
 }
 
+/// What all memory has been made into is stacks of the size that was enough for them so far.
+#[test]
+fn coroutines_that_need_more_stack_than_before_start_on_what_there_is() {
+    for workers in ["1", "2"] {
+        let run = run("relearned", workers, 300);
+        let output = String::from_utf8_lossy(&run.stdout);
+        assert_eq!(output, format!("{CANNOT_START}\n600\n"), "{}", run.status);
+    }
+}
+
 /// Each of them recycles its own, and takes more from the system than it needs at the time.
 #[test]
 fn many_workers_find_as_much_memory_as_one() {

@@ -44,6 +44,7 @@ use crate::handle;
 use crate::in_place;
 use crate::memory::{self, OutOfMemory};
 use crate::panic::{self, Exception};
+use crate::scheduler::gather::Need;
 use crate::scheduler::{self, Coroutine, Outcome, Worker};
 use crate::value::{self, block};
 use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter, Waiting};
@@ -314,7 +315,7 @@ unsafe fn post(
         }
         let id = worker.take_id();
         let create = || create_sized(bytes, entry.cast(), state, id + 1, position);
-        let future = create().or_else(|| worker.gather().then(create)?)?;
+        let future = create().or_else(|| worker.gather(Need::Run, create))?;
         let args_bytes = size_of_value((*entry).args);
         copy_value(args, result_slot(future), args_bytes as u32);
         claim(future).publish();

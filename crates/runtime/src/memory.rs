@@ -3,6 +3,7 @@
 //! A thread takes from and gives to its own [`Magazine`]; a full batch that it has no room for goes to the [`Depot`] of that kind, where another thread
 //! finds it. So an allocation is a few instructions, whoever frees it, and a lock is taken once per batch. Pieces that were in use before are taken first, and
 //! those never used a page at a time: where pieces wander from thread to thread, those that take would otherwise touch ever more memory, beside those that give.
+//! While memory is known to be scarce a thread takes single pieces from the depot: a batch might be all there is.
 //!
 //! The address space of pieces is never returned to the system, but [`Depot::trim`] gives the pages back of which every piece has been in the depot for a
 //! while. They read as zero then; the pieces on them are a range not yet cut, as when they were new.
@@ -24,6 +25,7 @@ use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// Free pieces: a linked list, and a range not yet cut.
 struct List {
@@ -119,12 +121,24 @@ impl Batches {
         (!list.first.is_null()).then_some(list)
     }
 
-    /// The first [`STEP_BYTES`] of a range of such pieces: the rest is for others.
-    fn pop_range(&mut self, piece_bytes: usize) -> Option<List> {
+    /// One piece: the rest is for others.
+    fn pop_one(&mut self, depot: &Depot) -> Option<List> {
+        if self.open.first.is_null() {
+            self.open = self.pop_pieces()?;
+        }
+        let piece = self.open.first;
+        // SAFETY: a free piece holds its link, and is ours.
+        self.open.first = unsafe { *depot.link(piece) };
+        self.open.count -= 1;
+        let mut one = List::EMPTY;
+        depot.push(&mut one, piece);
+        Some(one)
+    }
+
+    /// About the first `bytes` of a range of such pieces, which are not larger: the rest is for others.
+    fn pop_range(&mut self, piece_bytes: usize, bytes: usize) -> Option<List> {
         let range = self.ranges.last_mut()?;
-        let step = range
-            .fresh
-            .wrapping_add(STEP_BYTES / piece_bytes * piece_bytes);
+        let step = range.fresh.wrapping_add(bytes / piece_bytes * piece_bytes);
         if step >= range.fresh_end {
             return self.ranges.pop();
         }
@@ -181,6 +195,18 @@ impl Depot {
         }
     }
 
+    fn pop_pieces(&self) -> Option<List> {
+        if is_scarce() {
+            return self.pop(|batches| batches.pop_one(self));
+        }
+        self.pop(Batches::pop_pieces)
+    }
+
+    fn pop_range(&self) -> Option<List> {
+        let bytes = if is_scarce() { PAGE_BYTES } else { STEP_BYTES };
+        self.pop(|batches| batches.pop_range(self.bytes, bytes))
+    }
+
     /// Gives the system the free pages of the batches that nobody has used since the last call. Whether the next call is likely to find more. Calls
     /// `attend` every few thousand pieces: there can be millions.
     pub fn trim(&self, attend: &mut dyn FnMut()) -> bool {
@@ -190,6 +216,7 @@ impl Depot {
     }
 
     fn trim_batches(&self, batches: &SpinMutex<Batches>, attend: &mut dyn FnMut()) -> bool {
+        let trimming = Trimming::begin();
         let mut locked = batches.lock();
         let count = locked.unused;
         let taken: Vec<List> = if locked.is_worth_a_trim(count) {
@@ -208,17 +235,27 @@ impl Depot {
             locked.whole.splice(..0, scattered);
         }
         locked.unused = locked.whole.len();
-        locked.is_worth_a_trim(locked.unused)
+        let more = locked.is_worth_a_trim(locked.unused);
+        drop(locked);
+        drop(trimming);
+        more
     }
 
-    /// The same pieces: those on free pages as ranges not yet cut, and the others.
+    /// The same pieces: those on free pages as ranges not yet cut, and the others. Needs memory for the pieces of one region.
     fn trim_lists(&self, lists: Vec<List>, attend: &mut dyn FnMut()) -> (Vec<List>, Vec<List>) {
-        let Some(regions) = self.by_region(&lists, attend) else {
+        let mut pieces = Vec::new();
+        if pieces
+            .try_reserve_exact(REGION_BYTES / self.bytes + 1)
+            .is_err()
+        {
             return (Vec::new(), lists);
-        };
+        }
         let mut ranges = Vec::new();
         let mut scattered = Vec::new();
-        for mut pieces in regions.into_values() {
+        let mut open = List::EMPTY;
+        for list in self.by_region(&lists, attend).into_values() {
+            pieces.clear();
+            pieces.extend(self.pieces(&list));
             pieces.sort_unstable();
             let goes_on =
                 |&left: &*mut u8, &right: &*mut u8| left.wrapping_add(self.bytes) == right;
@@ -226,35 +263,34 @@ impl Depot {
                 let end = run[run.len() - 1].wrapping_add(self.bytes);
                 if give_pages_back(run[0], end) {
                     ranges.push(List::range(run[0], end));
-                } else {
-                    scattered.extend_from_slice(run);
+                    continue;
+                }
+                for &piece in run {
+                    self.push(&mut open, piece);
+                    if open.count == self.batch {
+                        scattered.push(std::mem::replace(&mut open, List::EMPTY));
+                    }
                 }
             }
             attend();
         }
-        let batches = scattered.chunks(self.batch).map(|batch| {
-            attend();
-            self.list_of(batch)
-        });
-        (ranges, batches.collect())
+        if open.count != 0 {
+            scattered.push(open);
+        }
+        (ranges, scattered)
     }
 
-    /// The pieces of each region; `None` when there is no memory to tell them.
-    fn by_region(
-        &self,
-        lists: &[List],
-        attend: &mut dyn FnMut(),
-    ) -> Option<BTreeMap<usize, Vec<*mut u8>>> {
-        let mut regions: BTreeMap<usize, Vec<*mut u8>> = BTreeMap::new();
+    /// The pieces of each region.
+    fn by_region(&self, lists: &[List], attend: &mut dyn FnMut()) -> BTreeMap<usize, List> {
+        let mut regions = BTreeMap::new();
         for list in lists {
             for piece in self.pieces(list) {
-                let region = regions.entry(piece.addr() / REGION_BYTES).or_default();
-                region.try_reserve(1).ok()?;
-                region.push(piece);
+                let region = piece.addr() / REGION_BYTES;
+                self.push(regions.entry(region).or_insert(List::EMPTY), piece);
             }
             attend();
         }
-        Some(regions)
+        regions
     }
 
     fn pieces(&self, list: &List) -> impl Iterator<Item = *mut u8> {
@@ -270,15 +306,12 @@ impl Depot {
         })
     }
 
-    fn list_of(&self, pieces: &[*mut u8]) -> List {
-        let mut list = List::EMPTY;
-        for &piece in pieces {
-            // SAFETY: the piece is free and ours.
-            unsafe { *self.link(piece) = list.first };
-            list.first = piece;
-            list.count += 1;
-        }
-        list
+    /// Adds a free piece, which is the caller's.
+    fn push(&self, list: &mut List, piece: *mut u8) {
+        // SAFETY: promised by the caller.
+        unsafe { *self.link(piece) = list.first };
+        list.first = piece;
+        list.count += 1;
     }
 
     fn link(&self, piece: *mut u8) -> *mut *mut u8 {
@@ -293,6 +326,43 @@ impl Depot {
     fn unpoison(&self, piece: *mut u8) {
         sanitize::unpoison(piece, self.poisoned);
     }
+}
+
+/// Whether somebody has found no memory of late: then nobody takes more from a depot than it needs at once.
+static IS_SCARCE: AtomicBool = AtomicBool::new(false);
+
+fn is_scarce() -> bool {
+    IS_SCARCE.load(Ordering::Relaxed)
+}
+
+/// From here on memory is known to be scarce, or not to be any more.
+pub fn set_scarce(is_scarce: bool) {
+    IS_SCARCE.store(is_scarce, Ordering::Relaxed);
+}
+
+/// Trims under way: what they look through is in no depot.
+static TRIMS: AtomicUsize = AtomicUsize::new(0);
+
+/// One of [`TRIMS`], while it lives.
+struct Trimming;
+
+impl Trimming {
+    fn begin() -> Trimming {
+        TRIMS.fetch_add(1, Ordering::Relaxed);
+        Trimming
+    }
+}
+
+impl Drop for Trimming {
+    /// Releases: who sees it finds in the depot what the trim has put there.
+    fn drop(&mut self) {
+        TRIMS.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// Whether free pieces are being looked through, so that the depots may have some soon.
+pub fn is_trimming() -> bool {
+    TRIMS.load(Ordering::Acquire) != 0
 }
 
 /// A thread's own free pieces of one kind: a batch in use and a spare one, so that taking and giving by turns never moves batches.
@@ -338,11 +408,11 @@ impl Magazine {
         let pieces = self.spare.take_pieces();
         if !pieces.first.is_null() {
             self.current.add_pieces(pieces);
-        } else if let Some(pieces) = depot.pop(Batches::pop_pieces) {
+        } else if let Some(pieces) = depot.pop_pieces() {
             self.current.add_pieces(pieces);
         } else {
             if !self.current.has_range() {
-                self.current = depot.pop(|batches| batches.pop_range(depot.bytes))?;
+                self.current = depot.pop_range()?;
             }
             self.current.cut(depot);
         }
@@ -426,12 +496,8 @@ impl List {
             while !self.first.is_null() && node_memory::home_of(self.first.addr()) == home {
                 let piece = self.first;
                 // SAFETY: a free piece holds its link, and is ours.
-                unsafe {
-                    self.first = *depot.link(piece);
-                    *depot.link(piece) = batches.open.first;
-                }
-                batches.open.first = piece;
-                batches.open.count += 1;
+                self.first = unsafe { *depot.link(piece) };
+                depot.push(&mut batches.open, piece);
                 if batches.open.count >= depot.batch {
                     let whole = std::mem::replace(&mut batches.open, List::EMPTY);
                     batches.whole.push(whole);
@@ -481,14 +547,14 @@ const LARGEST_AT_LAST_BYTES: usize = KEPT_BACK_BYTES / 16;
 /// Its address; 0 while it is given away.
 static KEPT_BACK: SpinMutex<usize> = SpinMutex::new(0);
 
-/// Keeps memory back, before other memory is taken from the system.
-pub fn keep_back() -> Result<(), OutOfMemory> {
+/// What `take` takes from the system: memory is kept back first, and while it is given away, or `take` finds none, there is none. Under the lock: what somebody gives
+/// away meanwhile is not for `take`, which itself allocates nothing else.
+pub fn beside_kept<T>(take: impl FnOnce() -> Option<T>) -> Option<T> {
     let mut kept = KEPT_BACK.lock();
     if *kept == 0 {
-        *kept = node_memory::reserve(KEPT_BACK_BYTES, libc::PROT_READ | libc::PROT_WRITE)
-            .ok_or(OutOfMemory)?;
+        *kept = node_memory::reserve(KEPT_BACK_BYTES, libc::PROT_READ | libc::PROT_WRITE)?;
     }
-    Ok(())
+    take()
 }
 
 /// Allocates so many bytes, with the memory kept back if need be and they are few. Under the lock: nobody takes it again before it is used.
@@ -659,10 +725,10 @@ fn take_fresh(magazine: &mut Magazine, class: usize) -> *mut u8 {
 
 #[cold]
 fn try_take_fresh(magazine: &mut Magazine, class: usize) -> *mut u8 {
-    match keep_back() {
-        Ok(()) => take_of_chunk(magazine, class, from_system),
-        Err(OutOfMemory) => ptr::null_mut(),
-    }
+    take_of_chunk(magazine, class, |bytes| {
+        let chunk = beside_kept(|| Some(from_system(bytes)));
+        chunk.unwrap_or(ptr::null_mut())
+    })
 }
 
 /// Memory of the system's allocator, or null.
@@ -762,7 +828,7 @@ mod tests {
     #[test]
     #[cfg(not(echo_sanitize))]
     fn what_is_too_large_leaves_what_is_kept_back() {
-        keep_back().expect("there is memory");
+        beside_kept(|| Some(())).expect("there is memory");
         let reserved = Vec::<u8>::new().try_reserve_exact(1 << 46);
         assert!(reserved.is_err(), "there is no limit");
         assert_ne!(*KEPT_BACK.lock(), 0);

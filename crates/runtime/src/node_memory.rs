@@ -80,13 +80,12 @@ pub fn home_of(address: usize) -> u8 {
 /// Fresh zeroed memory at the home of the calling thread, if possible; aligned to a page, committed by use. Of what there is beside the memory to be
 /// kept back.
 pub fn map(bytes: usize, purpose: Purpose) -> Result<*mut u8, OutOfMemory> {
-    memory::keep_back()?;
     let at_home = match home() {
         0 => None,
         home => map_at(home, bytes, purpose),
     };
     at_home
-        .or_else(|| reserve(bytes, libc::PROT_READ | libc::PROT_WRITE))
+        .or_else(|| memory::beside_kept(|| reserve(bytes, libc::PROT_READ | libc::PROT_WRITE)))
         .map(std::ptr::with_exposed_provenance_mut)
         .ok_or(OutOfMemory)
 }
@@ -130,7 +129,7 @@ impl Span {
     };
 
     fn reserve(home: u8) -> Option<Span> {
-        let mapping = reserve(2 * SPAN_BYTES, libc::PROT_NONE)?;
+        let mapping = memory::beside_kept(|| reserve(2 * SPAN_BYTES, libc::PROT_NONE))?;
         let first = mapping.next_multiple_of(SPAN_BYTES);
         let end = first + SPAN_BYTES;
         let number = NUMBERS.get()?[usize::from(home) - 1];

@@ -15,7 +15,7 @@
 //! coroutines that stay parked on theirs do not use any more ([`shrink`], [`parked`](crate::parked)).
 //!
 //! What cannot be had for want of memory is an [`OutOfMemory`]: the coroutine that asked fails, the others go on. A little is kept for that: address space
-//! ([`memory::keep_back`](crate::memory::keep_back)), and by each worker a big
+//! ([`memory::beside_kept`](crate::memory::beside_kept)), and by each worker a big
 //! segment for the cleanups of a coroutine that cannot get its own ([`give_last`]).
 //!
 //! The reserve is opened for the cleanups of a coroutine that overflowed. A [call in place](crate::in_place) that begins in the upper quarter of a
@@ -30,7 +30,7 @@ use crate::node_memory::{self, PerHome, Purpose};
 use crate::parked::Record;
 use crate::registry;
 use crate::sanitize;
-use crate::scheduler;
+use crate::scheduler::{self, gather::Need};
 use echo_abi::layout::{EntryDesc, STACK_PAGES};
 use std::ffi::c_void;
 use std::ptr;
@@ -397,6 +397,25 @@ impl Cache {
         Ok(self.blocks[kind].take(&DEPOTS[kind]).expect("just stocked"))
     }
 
+    /// A first segment, and of which class it is: where there is no memory for the one asked for, one of another class may be free, since what coroutines are known to
+    /// need changes.
+    #[inline]
+    fn take_segment(&mut self, class: usize) -> Result<(*mut u8, usize), OutOfMemory> {
+        match self.take_block(class) {
+            Ok(segment) => Ok((segment, class)),
+            Err(OutOfMemory) => self.take_other_segment(class),
+        }
+    }
+
+    /// A larger one if there is any: what does not fit in a smaller one needs a big segment.
+    #[cold]
+    fn take_other_segment(&mut self, class: usize) -> Result<(*mut u8, usize), OutOfMemory> {
+        let mut others = (class + 1..SEGMENT_BYTES.len()).chain((0..class).rev());
+        others
+            .find_map(|class| Some((self.blocks[class].take(&DEPOTS[class])?, class)))
+            .ok_or(OutOfMemory)
+    }
+
     /// # Safety
     /// Nobody uses the block any more.
     #[inline]
@@ -433,9 +452,8 @@ impl Cache {
             let Ok(control) = self.take_control() else {
                 return false;
             };
-            let class = class_of(entry);
-            let segment = self.take_block(class);
-            if let Ok(segment) = segment {
+            let segment = self.take_segment(class_of(entry));
+            if let Ok((segment, class)) = segment {
                 self.put_block(segment, class);
             }
             self.put_control(control);
@@ -463,8 +481,8 @@ impl Cache {
                 (*coroutine).first_room = 0;
                 (*coroutine).limit = (*coroutine).big_limit;
             } else {
-                let class = class_of(entry);
-                let base = self.take_block(class)? as usize;
+                let (segment, class) = self.take_segment(class_of(entry))?;
+                let base = segment as usize;
                 let (_, top) = self.blocks[class].peek(&DEPOTS[class]);
                 arch::prefetch(top);
                 (*coroutine).class = class as u8;
@@ -665,13 +683,8 @@ impl Cache {
         }
     }
 
-    /// Gives what is free to the depots and the pools, but for what is kept for the time when there is no memory.
+    /// Gives what is free to the depots and the pools, but for what one coroutine needs: where there is little memory, every worker can go on with that.
     pub fn give_all(&mut self) {
-        let spare = std::mem::replace(&mut self.spare, ptr::null_mut());
-        if !spare.is_null() {
-            // SAFETY: it has ended, and has a segment.
-            unsafe { self.put_apart(spare) };
-        }
         self.blocks
             .iter_mut()
             .zip(&DEPOTS)
@@ -684,6 +697,11 @@ impl Cache {
 
     /// As [`give_all`](Self::give_all), and that, too.
     pub fn empty(&mut self) {
+        let spare = std::mem::replace(&mut self.spare, ptr::null_mut());
+        if !spare.is_null() {
+            // SAFETY: it has ended, and has a segment.
+            unsafe { self.put_apart(spare) };
+        }
         if self.last_big != 0 {
             let last = std::mem::take(&mut self.last_big);
             self.big.bases.push(last);
@@ -904,7 +922,7 @@ pub unsafe extern "C" fn grow(coroutine: *mut Coroutine) -> bool {
                 .learn((*coroutine).class as u32 + 1);
         }
         let worker = scheduler::current_worker().expect("coroutines run on workers");
-        let base = worker.find(|cache| cache.take_stack(StackKind::Big));
+        let base = worker.find(Need::Run, |cache| cache.take_stack(StackKind::Big));
         base.map(|base| set_big(coroutine, base)).is_ok()
     }
 }

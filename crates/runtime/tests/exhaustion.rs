@@ -80,11 +80,7 @@ unsafe extern "C" fn without_threads(_: *mut c_void, code: *mut c_void) {
         let first = echo_coroutine_spawn(nothing, ptr::null_mut(), 0);
         await_future(first, ptr::null_mut());
         echo_handle_release(first, echo_abi::layout::Kind::Future as i32);
-        let limit = libc::rlimit {
-            rlim_cur: 0,
-            rlim_max: libc::RLIM_INFINITY,
-        };
-        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &limit), 0);
+        use_up_address_space();
         let futures: Vec<_> = (0..30)
             .map(|_| echo_coroutine_spawn(linger, ptr::null_mut(), 0))
             .collect();
@@ -129,6 +125,13 @@ fn at_last(work: impl FnOnce() + Send + 'static) {
         work();
     });
     turns.wait();
+    use_up_address_space();
+    turns.wait();
+    outsider.join().expect("no panic");
+}
+
+/// From here on there is no more than now.
+fn use_up_address_space() {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("it can be read");
     let pages = statm.split(' ').next().expect("the first number");
     let limit = libc::rlimit {
@@ -138,8 +141,6 @@ fn at_last(work: impl FnOnce() + Send + 'static) {
     // SAFETY: the structure is valid.
     let refused = unsafe { libc::setrlimit(libc::RLIMIT_AS, &raw const limit) };
     assert_eq!(refused, 0);
-    turns.wait();
-    outsider.join().expect("no panic");
 }
 
 unsafe extern "C" fn nothing(_: *mut c_void, _: *mut c_void) {}

@@ -40,7 +40,7 @@
 //! good for what that leaves waiting. There is one scheduler at a time in a process.
 
 pub mod deque;
-mod gather;
+pub mod gather;
 mod idle;
 mod injector;
 mod monitor;
@@ -67,6 +67,7 @@ use crate::stack::Cache;
 use crate::sync::held;
 use crate::unwind::fatal;
 use echo_abi::layout::EntryDesc;
+use gather::{Asked, Need};
 use idle::Idle;
 use node::{Node, Nodes};
 use std::alloc::Layout;
@@ -248,7 +249,10 @@ pub fn create(position: u32) -> Result<*mut Coroutine, OutOfMemory> {
     // SAFETY: a worker's cache is used on its own thread only. The block is free, hence ours.
     unsafe {
         let (coroutine, id) = match current_worker() {
-            Some(worker) => (worker.find(Cache::take_control)?, worker.take_id()),
+            Some(worker) => (
+                worker.find(Need::Run, Cache::take_control)?,
+                worker.take_id(),
+            ),
             None => (
                 OUTSIDERS.lock().take_control()?,
                 NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -492,8 +496,8 @@ pub struct Scheduler {
     threads: Mutex<usize>,
     thread_ended: Condvar,
     monitor_bell: monitor::Bell,
-    /// When workers that found no memory have last asked the others; held by the one that asks.
-    gathering: Mutex<u64>,
+    /// Held by a worker that has found no memory and asks the others.
+    gathering: Mutex<Asked>,
 }
 
 /// How long the end of a program waits for coroutines that do not give up their worker.
@@ -571,7 +575,7 @@ impl Scheduler {
             threads: Mutex::new(0),
             thread_ended: Condvar::new(),
             monitor_bell: monitor::Bell::default(),
-            gathering: Mutex::new(0),
+            gathering: Mutex::new(Asked::default()),
         }));
         for worker in &scheduler.workers {
             worker.join_scheduler(scheduler);

@@ -146,6 +146,7 @@ impl Bell {
 /// Gives free memory back to the system; whether there may be more. It can take longer than a tick, so the workers are looked at meanwhile.
 fn trim(scheduler: &Scheduler, seen: &mut [Seen]) -> bool {
     let mut more = false;
+    memory::set_scarce(false);
     for (worker, seen) in scheduler.workers.iter().zip(&mut *seen) {
         let turn = worker.turn();
         if turn != seen.trimmed_turn {

@@ -7,6 +7,7 @@ mod tests;
 
 use self::steal::STEAL_AFTER_NS;
 use super::deque::Deque;
+use super::gather::Need;
 use super::idle::{Parker, Rest};
 use super::node::Node;
 use super::queue::{self, Queue};
@@ -401,7 +402,7 @@ impl Worker {
                 return None;
             }
             let entry = future::entry(future);
-            let Ok(coroutine) = self.find(|cache| cache.take_for(entry)) else {
+            let Ok(coroutine) = self.find(Need::Start, |cache| cache.take_for(entry)) else {
                 self.expect_no_memory();
                 future::fail_to_start(future);
                 return None;
@@ -421,21 +422,18 @@ impl Worker {
     #[inline]
     pub unsafe fn find<T>(
         &self,
+        need: Need,
         find: impl Fn(&mut Cache) -> Result<T, OutOfMemory>,
     ) -> Result<T, OutOfMemory> {
         // SAFETY: promised by the caller; not kept across calls.
-        let found = find(unsafe { &mut self.own().cache });
-        if found.is_err() && self.gather() {
-            // SAFETY: as above.
-            return find(unsafe { &mut self.own().cache });
-        }
-        found
+        let find = || find(unsafe { &mut self.own().cache });
+        find().or_else(|OutOfMemory| self.gather(need, || find().ok()).ok_or(OutOfMemory))
     }
 
-    /// There is no memory: whether there may be some now. As for [`find`](Self::find).
+    /// What `find`, which has found no memory, finds when the others have given theirs. As for [`find`](Self::find).
     #[cold]
-    pub fn gather(&self) -> bool {
-        self.scheduler().gather(self)
+    pub fn gather<T>(&self, need: Need, find: impl FnMut() -> Option<T>) -> Option<T> {
+        self.scheduler().gather(self, need, find)
     }
 
     /// Gives what it recycles to all. As for [`find`](Self::find).
@@ -472,11 +470,12 @@ impl Worker {
     /// As for [`can_start`](Self::can_start).
     #[cold]
     unsafe fn finds_memory(&self, entry: *mut EntryDesc) -> bool {
-        // SAFETY: promised by the caller.
+        // SAFETY: promised by the caller; not kept across calls.
         unsafe {
-            let own = self.own();
-            own.lacks_memory = !own.cache.can_start(entry);
-            !own.lacks_memory
+            let can_start = || self.own().cache.can_start(entry).then_some(());
+            let found = can_start().or_else(|| self.gather(Need::Run, can_start));
+            self.own().lacks_memory = found.is_none();
+            found.is_some()
         }
     }
 
@@ -754,7 +753,11 @@ impl Worker {
     fn execute(&self, coroutine: *mut Coroutine) {
         // SAFETY: a coroutine taken from a queue belongs to the worker until it is parked or queued again.
         unsafe {
-            if (*coroutine).rsp == 0 && self.find(|cache| cache.attach_stack(coroutine)).is_err() {
+            if (*coroutine).rsp == 0
+                && self
+                    .find(Need::Start, |cache| cache.attach_stack(coroutine))
+                    .is_err()
+            {
                 self.fail_to_start(coroutine);
                 return;
             }
