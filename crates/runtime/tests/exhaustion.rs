@@ -202,8 +202,8 @@ const REGION_BYTES: usize = 2 * (1 << 20) * PAGE_BYTES;
 /// Less than a region of stacks.
 const GAP_BYTES: usize = 1 << 20;
 
-/// Protects every other page of a region until the system refuses another mapping. Gaps above it are filled before: there, a region of stacks could become part of the mapping
-/// beside it.
+/// Protects every other page of a region until the system refuses another mapping. Before that, gaps above it are filled, and the next place below it is: there, a region of
+/// stacks could become part of the mapping beside it.
 unsafe fn use_up_mappings() -> *mut c_void {
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
     // SAFETY: a fresh mapping that nobody uses.
@@ -214,7 +214,6 @@ unsafe fn use_up_mappings() -> *mut c_void {
             let gap = libc::mmap(ptr::null_mut(), GAP_BYTES, libc::PROT_NONE, flags, -1, 0);
             assert_ne!(gap, libc::MAP_FAILED);
             if gap < region {
-                libc::munmap(gap, GAP_BYTES);
                 break;
             }
         }
