@@ -39,7 +39,7 @@ pub mod scheduler {
     pub mod queue;
 
     pub use crate::threads::{
-        CANNOT_START, Coroutine, Operation, Outcome, SpinLock, WaitInfo, Wake, Worker,
+        CANNOT_START, Coroutine, Need, Operation, Outcome, SpinLock, WaitInfo, Wake, Worker,
         cannot_start, create, current, current_worker, discard, has_time_to_spin, park, park_with,
         ready, spawn, start, timer_added, timer_shard,
     };

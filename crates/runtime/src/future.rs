@@ -44,8 +44,7 @@ use crate::handle;
 use crate::in_place;
 use crate::memory::{self, OutOfMemory};
 use crate::panic::{self, Exception};
-use crate::scheduler::gather::Need;
-use crate::scheduler::{self, Coroutine, Outcome, Worker};
+use crate::scheduler::{self, Coroutine, Need, Outcome, Worker};
 use crate::value::{self, block};
 use crate::waiter::{self, Claimed, Party, Purpose, Queue, Waitable, Waiter, Waiting};
 use echo_abi::layout::{

@@ -244,10 +244,14 @@ impl Depot {
     /// The same pieces: those on free pages as ranges not yet cut, and the others. Needs memory for the pieces of one region.
     fn trim_lists(&self, lists: Vec<List>, attend: &mut dyn FnMut()) -> (Vec<List>, Vec<List>) {
         let mut pieces = Vec::new();
-        if pieces
-            .try_reserve_exact(REGION_BYTES / self.bytes + 1)
-            .is_err()
-        {
+        let mut has_room = || {
+            // Not with what is kept back.
+            beside_kept(|| Some(())).is_some()
+                && pieces
+                    .try_reserve_exact(REGION_BYTES / self.bytes + 1)
+                    .is_ok()
+        };
+        if lists.is_empty() || !has_room() {
             return (Vec::new(), lists);
         }
         let mut ranges = Vec::new();
@@ -340,27 +344,27 @@ pub fn set_scarce(is_scarce: bool) {
     IS_SCARCE.store(is_scarce, Ordering::Relaxed);
 }
 
-/// Trims under way: what they look through is in no depot.
+/// Trims under way: what they look through is in no depot, and in no pool of stacks.
 static TRIMS: AtomicUsize = AtomicUsize::new(0);
 
 /// One of [`TRIMS`], while it lives.
-struct Trimming;
+pub struct Trimming;
 
 impl Trimming {
-    fn begin() -> Trimming {
+    pub fn begin() -> Trimming {
         TRIMS.fetch_add(1, Ordering::Relaxed);
         Trimming
     }
 }
 
 impl Drop for Trimming {
-    /// Releases: who sees it finds in the depot what the trim has put there.
+    /// Releases: who sees it finds what the trim has put back.
     fn drop(&mut self) {
         TRIMS.fetch_sub(1, Ordering::Release);
     }
 }
 
-/// Whether free pieces are being looked through, so that the depots may have some soon.
+/// Whether what is free is being looked through, so that there may be more soon.
 pub fn is_trimming() -> bool {
     TRIMS.load(Ordering::Acquire) != 0
 }

@@ -25,12 +25,12 @@
 use crate::arch::{self, BIG_SLACK, PREEMPT_FRAME, SEGMENT_SLACK};
 use crate::coroutine::{Coroutine, State};
 use crate::lock::SpinMutex;
-use crate::memory::{Depot, Magazine, OutOfMemory};
+use crate::memory::{self, Depot, Magazine, OutOfMemory};
 use crate::node_memory::{self, PerHome, Purpose};
 use crate::parked::Record;
 use crate::registry;
 use crate::sanitize;
-use crate::scheduler::{self, gather::Need};
+use crate::scheduler::{self, Need};
 use echo_abi::layout::{EntryDesc, STACK_PAGES};
 use std::ffi::c_void;
 use std::ptr;
@@ -447,6 +447,10 @@ impl Cache {
     /// # Safety
     /// Entries live as long as the module.
     pub unsafe fn can_start(&mut self, entry: *mut EntryDesc) -> bool {
+        // What has ended will do, whatever it has for a segment.
+        if !self.spare.is_null() {
+            return true;
+        }
         // SAFETY: promised by the caller; what is taken is given back.
         unsafe {
             let Ok(control) = self.take_control() else {
@@ -683,6 +687,15 @@ impl Cache {
         }
     }
 
+    /// For who needs a part of it.
+    pub fn put_spare_apart(&mut self) {
+        let spare = std::mem::replace(&mut self.spare, ptr::null_mut());
+        if !spare.is_null() {
+            // SAFETY: it has ended, and has a segment.
+            unsafe { self.put_apart(spare) };
+        }
+    }
+
     /// Gives what is free to the depots and the pools, but for what one coroutine needs: where there is little memory, every worker can go on with that.
     pub fn give_all(&mut self) {
         self.blocks
@@ -697,11 +710,7 @@ impl Cache {
 
     /// As [`give_all`](Self::give_all), and that, too.
     pub fn empty(&mut self) {
-        let spare = std::mem::replace(&mut self.spare, ptr::null_mut());
-        if !spare.is_null() {
-            // SAFETY: it has ended, and has a segment.
-            unsafe { self.put_apart(spare) };
-        }
+        self.put_spare_apart();
         if self.last_big != 0 {
             let last = std::mem::take(&mut self.last_big);
             self.big.bases.push(last);
@@ -836,6 +845,7 @@ impl StackKind {
                 return pool.unused > pool.trimmed;
             }
             // Not in the pool meanwhile: nobody may use them before their pages are gone.
+            let _trimming = memory::Trimming::begin();
             let start = pool.trimmed;
             let taken: Vec<usize> = pool.bases.drain(start..end).collect();
             pool.unused -= taken.len();

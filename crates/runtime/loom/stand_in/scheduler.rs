@@ -40,6 +40,10 @@ pub fn cannot_start(_coroutine: &Identity) -> Ended {
     unreachable!("{THREADS_ONLY}")
 }
 
+pub enum Need {
+    Run,
+}
+
 /// No thread is one.
 pub struct Worker;
 
@@ -56,7 +60,7 @@ impl Worker {
         unreachable!("{THREADS_ONLY}")
     }
 
-    pub fn gather(&self) -> bool {
+    pub fn gather<T>(&self, _need: Need, _find: impl FnMut() -> Option<T>) -> Option<T> {
         unreachable!("{THREADS_ONLY}")
     }
 

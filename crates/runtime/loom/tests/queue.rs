@@ -102,6 +102,24 @@ fn two_thieves_never_take_the_same() {
 }
 
 #[test]
+fn who_looks_ahead_sees_items_only() {
+    loom::model(|| {
+        let queue = Arc::new(Queue::new());
+        for number in 0..2 {
+            assert!(queue.push(item(number)).is_ok());
+        }
+        let victim = queue.clone();
+        let other = thread::spawn(move || thief(victim, 2));
+        // The thief may have them by now; nobody has used the slots behind them.
+        let ahead = (0..3).filter_map(|others| queue.peek(others));
+        assert!(ahead.into_iter().all(|item| !item.is_null()));
+        let mut own = Vec::new();
+        drain(&queue, &mut own);
+        assert_complete([own, other.join().unwrap()], 2);
+    });
+}
+
+#[test]
 fn slots_are_used_again_only_after_they_were_taken() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-/// How long a worker waits for the others, one of which may be in foreign code, and all of which may have to wait for a processor.
+/// How long workers wait for one that was asked: it may be in foreign code, and all of them may have to wait for a processor.
 const PATIENCE_NS: u64 = 200_000_000;
 /// After a worker has asked, none does for the same need for so long.
 const PAUSE_NS: u64 = 20_000_000;
@@ -30,7 +30,7 @@ pub enum Need {
     Start,
 }
 
-/// When a worker has last asked for each need; 0 before.
+/// When a worker has last stopped asking, for each need; 0 before.
 #[derive(Default)]
 pub struct Asked {
     to_run_ns: u64,
@@ -38,17 +38,11 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Whether a worker may ask now; then it has.
-    fn begin(&mut self, need: Need, now_ns: u64) -> bool {
-        let last_ns = match need {
+    fn last_ns(&mut self, need: Need) -> &mut u64 {
+        match need {
             Need::Run => &mut self.to_run_ns,
             Need::Start => &mut self.to_start_ns,
-        };
-        let may = *last_ns == 0 || now_ns >= *last_ns + PAUSE_NS;
-        if may {
-            *last_ns = now_ns;
         }
-        may
     }
 }
 
@@ -62,6 +56,7 @@ impl Scheduler {
         mut find: impl FnMut() -> Option<T>,
     ) -> Option<T> {
         memory::set_scarce(true);
+        asker.put_spare_apart();
         let mut asked = loop {
             asker.give_free();
             match self.gathering.try_lock() {
@@ -71,24 +66,34 @@ impl Scheduler {
             }
         };
         let began_ns = deadlines::now_ns();
-        let asks = asked.begin(need, began_ns);
+        let last_ns = *asked.last_ns(need);
+        let asks = last_ns == 0 || began_ns >= last_ns + PAUSE_NS;
         let others = || {
             let others = self.workers.iter().filter(|worker| worker.has_started());
             others.filter(|worker| worker.index != asker.index)
         };
         if asks {
-            others().for_each(Worker::ask_for_free);
+            others().for_each(|worker| worker.ask_for_free(began_ns));
         }
-        loop {
-            let is_given = || asks && others().any(Worker::owes_free);
-            let may_be_more = (is_given() || memory::is_trimming())
-                && deadlines::now_ns() < began_ns + PATIENCE_NS
-                && !self.stopping.load(Ordering::Relaxed);
+        // Whoever has asked: what some still owe may be needed.
+        let may_be_more = || {
+            let now_ns = deadlines::now_ns();
+            let asked_ns = now_ns.saturating_sub(PATIENCE_NS);
+            let may_trim = memory::is_trimming() && began_ns > asked_ns;
+            (may_trim || others().any(|worker| worker.owes_free(asked_ns)))
+                && !self.stopping.load(Ordering::Relaxed)
+        };
+        let found = loop {
+            let waits = may_be_more();
             let found = find();
-            if found.is_some() || !may_be_more {
-                return found;
+            if found.is_some() || !(waits || may_be_more()) {
+                break found;
             }
             thread::sleep(LOOK);
+        };
+        if asks {
+            *asked.last_ns(need) = deadlines::now_ns();
         }
+        found
     }
 }

@@ -40,7 +40,7 @@
 //! good for what that leaves waiting. There is one scheduler at a time in a process.
 
 pub mod deque;
-pub mod gather;
+mod gather;
 mod idle;
 mod injector;
 mod monitor;
@@ -52,6 +52,7 @@ pub mod worker;
 pub use crate::coroutine::{Coroutine, Operation, WaitInfo, Wake};
 pub use crate::lock::{SpinLock, SpinMutex};
 pub use crate::outcome::Outcome;
+pub use gather::Need;
 pub use worker::Worker;
 
 use crate::arch;
@@ -67,7 +68,7 @@ use crate::stack::Cache;
 use crate::sync::held;
 use crate::unwind::fatal;
 use echo_abi::layout::EntryDesc;
-use gather::{Asked, Need};
+use gather::Asked;
 use idle::Idle;
 use node::{Node, Nodes};
 use std::alloc::Layout;

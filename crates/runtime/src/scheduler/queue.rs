@@ -116,11 +116,12 @@ impl<T> Queue<T> {
         Some(item)
     }
 
-    /// The item the owner will pop after so many others, for prefetching, of a queue that holds more: it may be taken at any moment.
+    /// Owner only: the item that will be popped after so many others, if there are more, for prefetching: it may be taken at any moment.
     #[inline]
-    pub fn peek(&self, others: u32) -> *mut T {
+    pub fn peek(&self, others: u32) -> Option<*mut T> {
         let place = self.head.load(Ordering::Relaxed).wrapping_add(others);
-        self.slot(place).load(Ordering::Relaxed)
+        let later = self.tail.load(Ordering::Relaxed).wrapping_sub(place);
+        (later.cast_signed() > 0).then(|| self.slot(place).load(Ordering::Relaxed))
     }
 
     /// Owner only: moves the older half of a full queue to `out`; how many that were.

@@ -91,6 +91,8 @@ pub struct Worker {
     overlong_turn: AtomicU64,
     /// What the monitor has found overdue.
     due: AtomicU8,
+    /// When it was last asked for what it recycles.
+    asked_for_free_ns: AtomicU64,
     /// A thief has found something here since this worker last woke one.
     was_robbed: AtomicBool,
     parker: Parker,
@@ -212,6 +214,7 @@ impl Worker {
             preempted_turn: AtomicU64::new(0),
             overlong_turn: AtomicU64::new(0),
             due: AtomicU8::new(0),
+            asked_for_free_ns: AtomicU64::new(0),
             was_robbed: AtomicBool::new(false),
             parker: Parker::new(),
             started: AtomicBool::new(false),
@@ -436,6 +439,12 @@ impl Worker {
         self.scheduler().gather(self, need, find)
     }
 
+    /// Has what is kept for the next coroutine serve anything. As for [`find`](Self::find).
+    pub(super) fn put_spare_apart(&self) {
+        // SAFETY: promised by the caller; not kept across calls.
+        unsafe { self.own().cache.put_spare_apart() };
+    }
+
     /// Gives what it recycles to all. As for [`find`](Self::find).
     pub(super) fn give_free(&self) {
         // SAFETY: promised by the caller; not kept across calls.
@@ -445,15 +454,20 @@ impl Worker {
     }
 
     /// For a worker that finds no memory: has this one give what it recycles, as soon as what runs here comes back.
-    pub(super) fn ask_for_free(&self) {
+    pub(super) fn ask_for_free(&self, now_ns: u64) {
+        if self.due.load(Ordering::Relaxed) & DUE_FREE != 0 {
+            return;
+        }
+        self.asked_for_free_ns.store(now_ns, Ordering::Relaxed);
         self.due.fetch_or(DUE_FREE, Ordering::Relaxed);
         self.parker.notify();
         self.request_preemption();
     }
 
-    /// Whether it has not done so yet.
-    pub(super) fn owes_free(&self) -> bool {
+    /// Whether it was asked after that time, and has not done so yet.
+    pub(super) fn owes_free(&self, time_ns: u64) -> bool {
         self.due.load(Ordering::Acquire) & DUE_FREE != 0
+            && self.asked_for_free_ns.load(Ordering::Relaxed) > time_ns
     }
 
     /// Whether a coroutine that is spawned now is likely to find memory when it starts.
@@ -575,11 +589,16 @@ impl Worker {
         popped
     }
 
-    /// So many take turns that the next ones are likely to be in memory only: fetches the block of one, and the stack of the one before, whose block is there.
+    /// So many take turns that the next ones are likely to be in memory only: fetches the block of one, and the stack of the one before, whose block is there. Thieves
+    /// may leave nothing of the queue meanwhile.
     #[inline]
     fn prefetch_next(&self) {
-        arch::prefetch_stack(self.queue.peek(0));
-        arch::prefetch_block(self.queue.peek(1));
+        if let Some(first) = self.queue.peek(0) {
+            arch::prefetch_stack(first);
+        }
+        if let Some(second) = self.queue.peek(1) {
+            arch::prefetch_block(second);
+        }
     }
 
     /// Makes room in the full queue: half of it moves to the injector.
