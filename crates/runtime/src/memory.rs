@@ -113,6 +113,38 @@ impl Batches {
         settled: 0,
     };
 
+    /// Pieces without a range. Where there is no memory to tell one batch from the other, they are one.
+    fn add(&mut self, mut pieces: List, depot: &Depot) {
+        if pieces.count >= depot.batch && self.whole.try_reserve(1).is_ok() {
+            return self.whole.push(pieces);
+        }
+        while !pieces.first.is_null() {
+            let piece = pieces.first;
+            // SAFETY: a free piece holds its link, and is ours.
+            pieces.first = unsafe { *depot.link(piece) };
+            self.add_piece(piece, depot);
+        }
+    }
+
+    fn add_piece(&mut self, piece: *mut u8, depot: &Depot) {
+        depot.push(&mut self.open, piece);
+        if self.open.count >= depot.batch && self.whole.try_reserve(1).is_ok() {
+            let whole = std::mem::replace(&mut self.open, List::EMPTY);
+            self.whole.push(whole);
+        }
+    }
+
+    /// A range without pieces.
+    fn add_range(&mut self, mut range: List, depot: &Depot) {
+        if self.ranges.try_reserve(1).is_ok() {
+            return self.ranges.push(range);
+        }
+        while range.has_range() {
+            range.cut(depot);
+        }
+        self.add(range.take_pieces(), depot);
+    }
+
     fn pop_pieces(&mut self) -> Option<List> {
         let open = || std::mem::replace(&mut self.open, List::EMPTY);
         let list = self.whole.pop().unwrap_or_else(open);
@@ -219,20 +251,28 @@ impl Depot {
         let trimming = Trimming::begin();
         let mut locked = batches.lock();
         let count = locked.unused;
-        let taken: Vec<List> = if locked.is_worth_a_trim(count) {
-            locked.whole.drain(..count).collect()
-        } else {
-            Vec::new()
-        };
+        let mut taken = Vec::new();
+        if locked.is_worth_a_trim(count) && taken.try_reserve_exact(count + 1).is_ok() {
+            taken.extend(locked.whole.drain(..count));
+            taken.push(std::mem::replace(&mut locked.open, List::EMPTY));
+        }
         drop(locked);
         let trims = !taken.is_empty();
         let (ranges, scattered) = self.trim_lists(taken, attend);
         let mut locked = batches.lock();
         if trims {
             locked.settled = scattered.len();
-            locked.ranges.extend(ranges);
+            for range in ranges {
+                locked.add_range(range, self);
+            }
             // Beneath the others: the pieces that are used least leave whole pages free.
-            locked.whole.splice(..0, scattered);
+            if locked.whole.try_reserve(scattered.len()).is_ok() {
+                locked.whole.splice(..0, scattered);
+            } else {
+                scattered
+                    .into_iter()
+                    .for_each(|list| locked.add(list, self));
+            }
         }
         locked.unused = locked.whole.len();
         let more = locked.is_worth_a_trim(locked.unused);
@@ -256,6 +296,10 @@ impl Depot {
         }
         let mut ranges = Vec::new();
         let mut scattered = Vec::new();
+        // All lists but one had a batch at least.
+        if scattered.try_reserve_exact(lists.len() + 1).is_err() {
+            return (ranges, lists);
+        }
         let mut open = List::EMPTY;
         for list in self.by_region(&lists, attend).into_values() {
             pieces.clear();
@@ -265,13 +309,13 @@ impl Depot {
                 |&left: &*mut u8, &right: &*mut u8| left.wrapping_add(self.bytes) == right;
             for run in pieces.chunk_by(goes_on) {
                 let end = run[run.len() - 1].wrapping_add(self.bytes);
-                if give_pages_back(run[0], end) {
+                if ranges.try_reserve(1).is_ok() && give_pages_back(run[0], end) {
                     ranges.push(List::range(run[0], end));
                     continue;
                 }
                 for &piece in run {
                     self.push(&mut open, piece);
-                    if open.count == self.batch {
+                    if open.count >= self.batch && scattered.len() < lists.len() {
                         scattered.push(std::mem::replace(&mut open, List::EMPTY));
                     }
                 }
@@ -482,12 +526,12 @@ impl List {
         let pieces = self.take_pieces();
         if self.has_range() {
             let home = node_memory::home_of(self.fresh.addr());
-            depot.batches.of(home).lock().ranges.push(self);
+            depot.batches.of(home).lock().add_range(self, depot);
         }
         if node_memory::are_several() {
             pieces.return_home(depot);
         } else if !pieces.first.is_null() {
-            depot.batches.of(0).lock().whole.push(pieces);
+            depot.batches.of(0).lock().add(pieces, depot);
         }
     }
 
@@ -501,11 +545,7 @@ impl List {
                 let piece = self.first;
                 // SAFETY: a free piece holds its link, and is ours.
                 self.first = unsafe { *depot.link(piece) };
-                depot.push(&mut batches.open, piece);
-                if batches.open.count >= depot.batch {
-                    let whole = std::mem::replace(&mut batches.open, List::EMPTY);
-                    batches.whole.push(whole);
-                }
+                batches.add_piece(piece, depot);
             }
         }
     }
@@ -860,6 +900,25 @@ mod tests {
         // Two batches with each, and what is cut from a page.
         let most = 4 * BATCH + PAGE_BYTES / BYTES;
         assert!(touched.len() <= most, "{} pieces", touched.len());
+    }
+
+    /// As where memory is scarce, when nobody shall need more of it to tell what is free.
+    #[test]
+    fn pieces_that_come_one_by_one_are_told_by_the_batch() {
+        const BYTES: usize = 64;
+        const PIECES: usize = 1024;
+        const BATCH: usize = 64;
+        static DEPOT: Depot = Depot::new(BYTES, 0, BATCH);
+        let memory = node_memory::map(BYTES * PIECES, Purpose::Pieces).expect("there is memory");
+        let mut magazine = Magazine::EMPTY;
+        for index in 0..PIECES {
+            // SAFETY: the piece is ours, and given up.
+            unsafe { magazine.give(memory.wrapping_add(index * BYTES), &DEPOT) };
+            magazine.empty(&DEPOT);
+        }
+        assert_eq!(DEPOT.batches.of(0).lock().whole.len(), PIECES / BATCH);
+        let taken = std::iter::from_fn(|| magazine.take(&DEPOT));
+        assert_eq!(taken.collect::<HashSet<_>>().len(), PIECES);
     }
 
     #[test]

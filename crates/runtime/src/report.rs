@@ -72,13 +72,16 @@ pub fn parked() -> Vec<*const Coroutine> {
     coroutines
 }
 
-/// Every coroutine that has started, by id: those that have a control block, and those that await what runs in place on one's stack. Called while nothing runs.
+/// Every coroutine that has started, by id, or some where there is no memory to list them all: those that have a control block, and those that await what runs in place on one's stack. Called while nothing runs.
 fn all() -> Vec<Told> {
     let mut all = Vec::new();
     for block in registry::live() {
         // SAFETY: control blocks are never unmapped, and nothing runs.
         let block = unsafe { &*block };
         let is_parked = block.state() == State::Suspended;
+        if all.try_reserve(1).is_err() {
+            break;
+        }
         all.push(Told {
             // SAFETY: nothing runs.
             who: unsafe { in_place::identity(block) },
@@ -97,7 +100,7 @@ fn all() -> Vec<Told> {
             is_parked,
         }));
     }
-    all.sort_by_key(|coroutine| coroutine.who.id);
+    all.sort_unstable_by_key(|coroutine| coroutine.who.id);
     all
 }
 

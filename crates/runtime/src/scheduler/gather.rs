@@ -10,7 +10,7 @@ use super::worker::Worker;
 use crate::deadlines;
 use crate::memory;
 use std::sync::TryLockError;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -30,22 +30,6 @@ pub enum Need {
     Start,
 }
 
-/// When a worker has last stopped asking, for each need; 0 before.
-#[derive(Default)]
-pub struct Asked {
-    to_run_ns: u64,
-    to_start_ns: u64,
-}
-
-impl Asked {
-    fn last_ns(&mut self, need: Need) -> &mut u64 {
-        match need {
-            Need::Run => &mut self.to_run_ns,
-            Need::Start => &mut self.to_start_ns,
-        }
-    }
-}
-
 impl Scheduler {
     /// What `find` finds of what others have given, for `asker`, which has found nothing. On its thread, where nothing of its memory is in use.
     #[cold]
@@ -56,33 +40,39 @@ impl Scheduler {
         mut find: impl FnMut() -> Option<T>,
     ) -> Option<T> {
         memory::set_scarce(true);
-        asker.put_spare_apart();
-        let mut asked = loop {
-            asker.give_free();
-            match self.gathering.try_lock() {
-                Ok(asked) => break asked,
-                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
-            }
-        };
         let began_ns = deadlines::now_ns();
-        let last_ns = *asked.last_ns(need);
-        let asks = last_ns == 0 || began_ns >= last_ns + PAUSE_NS;
+        let last_ns = self.asked_ns(need);
+        let is_soon = || {
+            let last_ns = last_ns.load(Ordering::Relaxed);
+            last_ns != 0 && began_ns < last_ns + PAUSE_NS
+        };
         let others = || {
             let others = self.workers.iter().filter(|worker| worker.has_started());
             others.filter(|worker| worker.index != asker.index)
         };
-        if asks {
-            others().for_each(|worker| worker.ask_for_free(began_ns));
-        }
         // Whoever has asked: what some still owe may be needed.
         let may_be_more = || {
-            let now_ns = deadlines::now_ns();
-            let asked_ns = now_ns.saturating_sub(PATIENCE_NS);
+            let asked_ns = deadlines::now_ns().saturating_sub(PATIENCE_NS);
             let may_trim = memory::is_trimming() && began_ns > asked_ns;
             (may_trim || others().any(|worker| worker.owes_free(asked_ns)))
                 && !self.stopping.load(Ordering::Relaxed)
         };
+        asker.put_spare_apart();
+        if is_soon() && !may_be_more() {
+            return find();
+        }
+        let _asking = loop {
+            asker.give_free();
+            match self.gathering.try_lock() {
+                Ok(asking) => break asking,
+                Err(TryLockError::Poisoned(poisoned)) => break poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => thread::sleep(LOOK),
+            }
+        };
+        let asks = !is_soon();
+        if asks {
+            others().for_each(|worker| worker.ask_for_free(began_ns));
+        }
         let found = loop {
             let waits = may_be_more();
             let found = find();
@@ -92,8 +82,16 @@ impl Scheduler {
             thread::sleep(LOOK);
         };
         if asks {
-            *asked.last_ns(need) = deadlines::now_ns();
+            last_ns.store(deadlines::now_ns(), Ordering::Relaxed);
         }
         found
+    }
+
+    /// When a worker has last stopped asking for it; 0 before.
+    fn asked_ns(&self, need: Need) -> &AtomicU64 {
+        match need {
+            Need::Run => &self.asked_to_run_ns,
+            Need::Start => &self.asked_to_start_ns,
+        }
     }
 }

@@ -68,7 +68,6 @@ use crate::stack::Cache;
 use crate::sync::held;
 use crate::unwind::fatal;
 use echo_abi::layout::EntryDesc;
-use gather::Asked;
 use idle::Idle;
 use node::{Node, Nodes};
 use std::alloc::Layout;
@@ -498,7 +497,10 @@ pub struct Scheduler {
     thread_ended: Condvar,
     monitor_bell: monitor::Bell,
     /// Held by a worker that has found no memory and asks the others.
-    gathering: Mutex<Asked>,
+    gathering: Mutex<()>,
+    /// For [`gather`](Self::gather), of each need.
+    asked_to_run_ns: AtomicU64,
+    asked_to_start_ns: AtomicU64,
 }
 
 /// How long the end of a program waits for coroutines that do not give up their worker.
@@ -576,7 +578,9 @@ impl Scheduler {
             threads: Mutex::new(0),
             thread_ended: Condvar::new(),
             monitor_bell: monitor::Bell::default(),
-            gathering: Mutex::new(Asked::default()),
+            gathering: Mutex::new(()),
+            asked_to_run_ns: AtomicU64::new(0),
+            asked_to_start_ns: AtomicU64::new(0),
         }));
         for worker in &scheduler.workers {
             worker.join_scheduler(scheduler);
