@@ -128,7 +128,8 @@ impl Batches {
 
     fn add_piece(&mut self, piece: *mut u8, depot: &Depot) {
         depot.push(&mut self.open, piece);
-        if self.open.count >= depot.batch && self.whole.try_reserve(1).is_ok() {
+        let is_whole = self.open.count.is_multiple_of(depot.batch);
+        if is_whole && self.whole.try_reserve(1).is_ok() {
             let whole = std::mem::replace(&mut self.open, List::EMPTY);
             self.whole.push(whole);
         }
@@ -248,13 +249,14 @@ impl Depot {
     }
 
     fn trim_batches(&self, batches: &SpinMutex<Batches>, attend: &mut dyn FnMut()) -> bool {
-        let trimming = Trimming::begin();
+        let _trimming = Trimming::begin();
         let mut locked = batches.lock();
         let count = locked.unused;
         let mut taken = Vec::new();
         if locked.is_worth_a_trim(count) && taken.try_reserve_exact(count + 1).is_ok() {
             taken.extend(locked.whole.drain(..count));
-            taken.push(std::mem::replace(&mut locked.open, List::EMPTY));
+            let open = std::mem::replace(&mut locked.open, List::EMPTY);
+            taken.extend((!open.first.is_null()).then_some(open));
         }
         drop(locked);
         let trims = !taken.is_empty();
@@ -275,29 +277,20 @@ impl Depot {
             }
         }
         locked.unused = locked.whole.len();
-        let more = locked.is_worth_a_trim(locked.unused);
-        drop(locked);
-        drop(trimming);
-        more
+        locked.is_worth_a_trim(locked.unused)
     }
 
     /// The same pieces: those on free pages as ranges not yet cut, and the others. Needs memory for the pieces of one region.
     fn trim_lists(&self, lists: Vec<List>, attend: &mut dyn FnMut()) -> (Vec<List>, Vec<List>) {
-        let mut pieces = Vec::new();
-        let mut has_room = || {
-            // Not with what is kept back.
-            beside_kept(|| Some(())).is_some()
-                && pieces
-                    .try_reserve_exact(REGION_BYTES / self.bytes + 1)
-                    .is_ok()
-        };
-        if lists.is_empty() || !has_room() {
-            return (Vec::new(), lists);
-        }
-        let mut ranges = Vec::new();
-        let mut scattered = Vec::new();
-        // All lists but one had a batch at least.
-        if scattered.try_reserve_exact(lists.len() + 1).is_err() {
+        let (mut pieces, mut ranges, mut scattered) = (Vec::new(), Vec::new(), Vec::new());
+        // While what is kept back is given away, the rest of it is not for this.
+        if lists.is_empty()
+            || beside_kept(|| Some(())).is_none()
+            || pieces
+                .try_reserve_exact(REGION_BYTES / self.bytes + 1)
+                .is_err()
+            || scattered.try_reserve_exact(lists.len() + 1).is_err()
+        {
             return (ranges, lists);
         }
         let mut open = List::EMPTY;

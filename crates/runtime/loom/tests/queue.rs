@@ -111,8 +111,8 @@ fn who_looks_ahead_sees_items_only() {
         let victim = queue.clone();
         let other = thread::spawn(move || thief(victim, 2));
         // The thief may have them by now; nobody has used the slots behind them.
-        let ahead = (0..3).filter_map(|others| queue.peek(others));
-        assert!(ahead.into_iter().all(|item| !item.is_null()));
+        let mut ahead = (0..3).filter_map(|others| queue.peek(others));
+        assert!(ahead.all(|item| !item.is_null()));
         let mut own = Vec::new();
         drain(&queue, &mut own);
         assert_complete([own, other.join().unwrap()], 2);

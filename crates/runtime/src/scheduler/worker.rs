@@ -459,7 +459,8 @@ impl Worker {
             return;
         }
         self.asked_for_free_ns.store(now_ns, Ordering::Relaxed);
-        self.due.fetch_or(DUE_FREE, Ordering::Relaxed);
+        // Who sees that it owes sees since when.
+        self.due.fetch_or(DUE_FREE, Ordering::Release);
         self.parker.notify();
         self.request_preemption();
     }
